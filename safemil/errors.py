@@ -1,0 +1,30 @@
+"""The one exception that is addressed to a person rather than to a developer.
+
+The command line catches `UserError`, prints it without a traceback and exits with code 1. Everything
+else that is raised is a defect of this project and keeps its traceback.
+"""
+
+
+class UserError(Exception):
+    """Something the user can put right: says what was expected, found, where, and what to do.
+
+    Args:
+        problem: one sentence that says what is wrong.
+        expected: what should have been there.
+        found: what was there instead.
+        where: the file, key or rule in which it was found.
+        hint: what the user can do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        expected: object = None,
+        found: object = None,
+        where: object = None,
+        hint: str | None = None,
+    ) -> None:
+        details = {"expected": expected, "found": found, "where": where, "hint": hint}
+        lines = [f"  {name + ':':<10}{value}" for name, value in details.items() if value is not None]
+        super().__init__("\n".join([problem, *lines]))
