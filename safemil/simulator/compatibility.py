@@ -5,11 +5,13 @@ arrays used as such defaults. Viewing them as a hashable subclass of `ndarray` b
 imported satisfies the check; the colours, which are visual only, keep their values.
 """
 
+from typing import Any
+
 import numpy as np
 from safety_gymnasium.assets import color
 
 
-class HashableArray(np.ndarray):
+class HashableArray(np.ndarray[Any, np.dtype[Any]]):
     """An array that may stand as a dataclass default; equal in every other respect."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # ndarray declares __hash__ = None

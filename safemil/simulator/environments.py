@@ -1,28 +1,49 @@
 """Makes the environment of a task, with the fast path on unless it is refused."""
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-import gymnasium
+import numpy as np
 import safety_gymnasium
+from numpy.typing import NDArray
 
-from safemil.simulator.compatibility import allow_array_defaults
+from safemil.simulator.fast_path import accelerate
 from safemil.tasks import Task
 
-allow_array_defaults()
 
-Environment = gymnasium.Env[Any, Any]
+class Environment(Protocol):
+    """A Safety-Gymnasium environment: like a Gymnasium one, with a cost beside the reward."""
+
+    observation_space: Any
+    action_space: Any
+
+    @property
+    def unwrapped(self) -> Any:
+        """The simulator's own object inside all wrappers."""
+        ...
+
+    def reset(self, *, seed: int | None = None) -> tuple[NDArray[np.float64], dict[str, Any]]:
+        """Start an episode; return its first observation (d_s,) and further information."""
+        ...
+
+    def step(
+        self, action: NDArray[np.floating[Any]]
+    ) -> tuple[NDArray[np.float64], float, float, bool, bool, dict[str, Any]]:
+        """Apply an action (d_a,); return observation, reward, cost, terminated, truncated, information."""
+        ...
 
 
 def make_environment(task: Task, *, fast: bool = True) -> Environment:
-    """Make a task's environment; its `step` returns six values, cost after reward.
+    """Make a task's environment; seed each of its resets.
 
     Args:
         task: which task.
-        fast: replace the simulator's slow parts by equivalent fast ones (see `fast_path`).
+        fast: replace the simulator's slow parts by equivalent fast ones (see `fast_path`) and skip the
+            checks that Gymnasium makes of the first step.
 
     Returns:
-        A Safety-Gymnasium environment: `reset(seed=...) -> (observation, info)` and
-        `step(action) -> (observation, reward, cost, terminated, truncated, info)`.
+        A Safety-Gymnasium environment.
     """
     environment = safety_gymnasium.make(task.environment_id, disable_env_checker=fast or None)
+    if fast:
+        accelerate(environment)
     return cast(Environment, environment)

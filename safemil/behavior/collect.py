@@ -1,0 +1,117 @@
+"""Collects the `collected` source: rolls the shipped policies out into a file in DSRL's form.
+
+Every policy acts with Gaussian noise of one and the same standard deviation, so that the noise does not
+tell good behaviour from bad. Kept are the episodes whose cost lies in the range of the task's DSRL file (from 0 to
+its maximum), so that the cost scale and the difficulty are DSRL's.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from safemil.behavior.collect_settings import CollectSettings
+from safemil.behavior.snapshots import Snapshot, read_snapshots
+from safemil.data.hdf5 import write_labelled
+from safemil.data.trajectories import LabelledTrajectories, Trajectories
+from safemil.errors import UserError
+from safemil.files import sha256, write_text
+from safemil.simulator.rollout import ActionNoise, Episode, roll_out
+from safemil.simulator.seeds import COLLECTION_SEEDS
+from safemil.tasks import Task
+from safemil.training.progress import Progress
+from safemil.training.provenance import versions
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The episodes of one policy: those kept, and how many were left out."""
+
+    snapshot: Snapshot
+    kept: list[Episode]
+    left_out: int
+
+
+def collect(task: Task, shipped: Path, settings: CollectSettings, output: Path, card: Path) -> None:
+    """Roll out every shipped policy and write the episodes and their card.
+
+    Args:
+        task: which task.
+        shipped: the task's behaviour policies.
+        settings: episodes per policy and noise.
+        output: the HDF5 file.
+        card: JSON with the policies, counts kept and left out, and versions.
+    """
+    snapshots = read_snapshots(shipped)
+    collected = []
+    with Progress(f"collect {task.name}", len(snapshots), unit="policies") as progress:
+        for index, snapshot in enumerate(snapshots):
+            collected.append(_roll_out(task, index, snapshot, settings))
+            costs = [episode.episode_cost for episode in collected[-1].kept] or [float("nan")]
+            progress.update(index + 1, {"kept": len(collected[-1].kept), "mean cost": float(np.mean(costs))})
+    if not any(item.kept for item in collected):
+        raise UserError("no episode lies in the cost range", expected=f"0 to {task.dsrl_max_cost}", where=shipped)
+    attributes = {"task": task.name, "source": "collected", **{f"version_{k}": v for k, v in versions().items()}}
+    write_labelled(output, _labelled(task, collected), attributes)
+    write_text(card, json.dumps(_card(task, shipped, settings, collected), indent=1) + "\n")
+
+
+def _roll_out(task: Task, index: int, snapshot: Snapshot, settings: CollectSettings) -> Collected:
+    first = index * settings.episodes_per_policy
+    seeds = COLLECTION_SEEDS[first : first + settings.episodes_per_policy]
+    noise = ActionNoise(settings.noise_std, settings.seed)
+    episodes = roll_out(task, snapshot, seeds, n_environments=settings.n_environments, noise=noise)
+    kept = [episode for episode in episodes if episode.episode_cost <= task.dsrl_max_cost]
+    return Collected(snapshot, kept, len(episodes) - len(kept))
+
+
+def _labelled(task: Task, collected: Sequence[Collected]) -> LabelledTrajectories:
+    episodes = [episode for item in collected for episode in item.kept]
+    origin = [item.snapshot for item in collected for _ in item.kept]
+    lengths = np.array([episode.length for episode in episodes], dtype=np.int64)
+    stops = np.cumsum(lengths)
+    ended = np.array([episode.terminated for episode in episodes])
+    terminals = np.zeros(stops[-1], dtype=np.bool_)
+    timeouts = np.zeros(stops[-1], dtype=np.bool_)
+    terminals[stops - 1], timeouts[stops - 1] = ended, ~ended
+    return LabelledTrajectories(
+        trajectories=Trajectories(
+            observations=np.concatenate([episode.observations for episode in episodes]),
+            actions=np.concatenate([episode.actions for episode in episodes]),
+            next_observations=np.concatenate([episode.next_observations for episode in episodes]),
+            terminals=terminals,
+            starts=stops - lengths,
+        ),
+        rewards=np.concatenate([episode.rewards for episode in episodes]),
+        costs=np.concatenate([episode.costs for episode in episodes]),
+        timeouts=timeouts,
+        provenance={
+            "policy": np.array([snapshot.name for snapshot in origin]),
+            "training_seed": np.array([snapshot.training_seed for snapshot in origin], dtype=np.int64),
+            "environment_seed": np.array([episode.environment_seed for episode in episodes], dtype=np.int64),
+        },
+    )
+
+
+def _card(
+    task: Task, shipped: Path, settings: CollectSettings, collected: Sequence[Collected]
+) -> dict[str, object]:
+    costs = [episode.episode_cost for item in collected for episode in item.kept]
+    returns = [episode.episode_return for item in collected for episode in item.kept]
+    return {
+        "task": task.name,
+        "source": "collected",
+        "shipped_policies_sha256": sha256(shipped),
+        "settings": settings.model_dump(mode="json"),
+        "cost_range_kept": [0.0, task.dsrl_max_cost],
+        "episodes_kept": len(costs),
+        "episodes_left_out": sum(item.left_out for item in collected),
+        "cost_quantiles_0_25_50_75_100": np.quantile(costs, [0, 0.25, 0.5, 0.75, 1]).tolist(),
+        "return_quantiles_0_25_50_75_100": np.quantile(returns, [0, 0.25, 0.5, 0.75, 1]).tolist(),
+        "policies": [
+            {"name": item.snapshot.name, "kept": len(item.kept), "left_out": item.left_out} for item in collected
+        ],
+        "versions": versions(),
+    }

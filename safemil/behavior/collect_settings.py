@@ -1,0 +1,16 @@
+"""Settings of the collected source: part of what the data are, the same in every shipped configuration."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class CollectSettings(BaseModel):
+    """How the shipped behaviour policies are rolled out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    episodes_per_policy: int = Field(12, gt=0, description="episodes rolled out with each shipped policy")
+    noise_std: float = Field(
+        0.2, ge=0, description="standard deviation of the Gaussian action noise, one for all policies"
+    )
+    seed: int = Field(0, ge=0, description="of the action noise")
+    n_environments: int = Field(10, gt=0, description="environments that are stepped together")

@@ -1,0 +1,154 @@
+"""Chooses which snapshots ship with the project, judges each, and writes them with their card.
+
+Selection looks at true returns and costs: these are behaviour policies, not learners. It uses environment
+seeds of its own, neither those of collecting nor those of evaluation. Every snapshot is judged by its mean action;
+the ones that ship cover the cost range of the task's DSRL file, at most a few per run and cost band, so
+that no cost level is left out and no run dominates. The constrained reference is the snapshot with the highest return
+among those whose mean cost is at most `REFERENCE_COST`, judged anew on more episodes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from safemil.behavior.settings import TaskBehavior
+from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
+from safemil.errors import UserError
+from safemil.files import write_text
+from safemil.simulator.rollout import ActionNoise, roll_out
+from safemil.simulator.seeds import SELECTION_SEEDS
+from safemil.tasks import Task
+from safemil.training.progress import Progress
+from safemil.training.provenance import commit, versions
+
+COST_LIMIT = 25.0
+# Aimed at below the limit, so that the reference still meets it on episodes it was not chosen by.
+REFERENCE_COST = 20.0
+JUDGING_EPISODES = 4
+REFERENCE_CANDIDATES = 5
+REFERENCE_EPISODES = 50
+BANDS = 12
+PER_RUN_AND_BAND = 3
+# Beyond the range that is kept, noisy episodes of a policy may still fall into it.
+BEYOND_MAXIMUM = 1.3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A snapshot with its mean return and cost over a few episodes."""
+
+    snapshot: Snapshot
+    mean_return: float
+    mean_cost: float
+
+
+def judge(
+    task: Task, snapshot: Snapshot, n_episodes: int, noise_std: float = 0.0
+) -> Judged:
+    """Roll out a snapshot's mean action, with the collecting noise if given, and average."""
+    noise = ActionNoise(noise_std, seed=0) if noise_std else None
+    seeds = SELECTION_SEEDS[:n_episodes]
+    episodes = roll_out(
+        task, snapshot, seeds, n_environments=min(10, n_episodes), noise=noise, keep_transitions=False
+    )
+    return Judged(
+        snapshot,
+        float(np.mean([episode.episode_return for episode in episodes])),
+        float(np.mean([episode.episode_cost for episode in episodes])),
+    )
+
+
+def choose(judged: Sequence[Judged], max_cost: float) -> list[Judged]:
+    """Keep at most `PER_RUN_AND_BAND` snapshots of each run in each of `BANDS` cost bands, spread over time.
+
+    Args:
+        judged: every snapshot of every run.
+        max_cost: largest episode cost that collecting keeps; policies far beyond it are left out.
+    """
+    groups: dict[tuple[str, int], list[Judged]] = {}
+    for item in judged:
+        if item.mean_cost <= BEYOND_MAXIMUM * max_cost:
+            band = min(int(BANDS * item.mean_cost / max_cost), BANDS)
+            groups.setdefault((item.snapshot.run, band), []).append(item)
+    chosen = []
+    for group in groups.values():
+        spread = np.linspace(0, len(group) - 1, min(PER_RUN_AND_BAND, len(group))).round().astype(int)
+        chosen += [group[i] for i in sorted(set(spread.tolist()))]
+    return sorted(chosen, key=lambda item: item.snapshot.name)
+
+
+def choose_reference(task: Task, judged: Sequence[Judged]) -> Judged:
+    """Return the best snapshot within `REFERENCE_COST`, judged on `REFERENCE_EPISODES` episodes.
+
+    Raises:
+        UserError: no snapshot is that safe.
+    """
+    safe = [item for item in judged if item.mean_cost <= REFERENCE_COST]
+    if not safe:
+        lowest = min(item.mean_cost for item in judged)
+        raise UserError(
+            "no snapshot can be the constrained reference",
+            expected=f"mean cost <= {REFERENCE_COST:g}",
+            found=f"{lowest:.1f} at the lowest",
+            where=task.name,
+            hint="train with a larger penalty or longer",
+        )
+    best = sorted(safe, key=lambda item: -item.mean_return)[:REFERENCE_CANDIDATES]
+    again = [judge(task, item.snapshot, REFERENCE_EPISODES) for item in best]
+    within = [item for item in again if item.mean_cost <= REFERENCE_COST]
+    return max(within, key=lambda item: item.mean_return) if within else min(again, key=lambda i: i.mean_cost)
+
+
+def ship(task: Task, settings: TaskBehavior, snapshot_files: Sequence[Path], output: Path, card: Path) -> None:
+    """Judge all snapshots of a task's runs and write those that ship, and their card.
+
+    Args:
+        task: which task.
+        settings: how the runs were trained, for the card.
+        snapshot_files: one file per run.
+        output: the safetensors file that ships.
+        card: its JSON card.
+    """
+    snapshots = [snapshot for path in snapshot_files for snapshot in read_snapshots(path)]
+    judged = []
+    with Progress(f"judge {task.name}", len(snapshots), unit="policies") as progress:
+        for done, snapshot in enumerate(snapshots, start=1):
+            judged.append(judge(task, snapshot, JUDGING_EPISODES))
+            progress.update(done, {"return": judged[-1].mean_return, "cost": judged[-1].mean_cost})
+    reference = choose_reference(task, judged)
+    chosen = {item.snapshot.name: item for item in choose(judged, task.dsrl_max_cost)}
+    chosen.setdefault(reference.snapshot.name, reference)
+    write_snapshots(output, [item.snapshot for item in chosen.values()])
+    write_text(card, json.dumps(_card(task, settings, list(chosen.values()), reference), indent=1) + "\n")
+
+
+def _card(task: Task, settings: TaskBehavior, chosen: list[Judged], reference: Judged) -> dict[str, object]:
+    return {
+        "task": task.name,
+        "learner": "PPO of stable-baselines3 on reward minus penalty * cost; see config/behavior.yaml",
+        "training": settings.model_dump(mode="json"),
+        "constrained_reference": {
+            "policy": reference.snapshot.name,
+            "mean_return": reference.mean_return,
+            "mean_cost": reference.mean_cost,
+            "cost_limit": COST_LIMIT,
+            "episodes": REFERENCE_EPISODES,
+            "chosen_as": f"highest return with mean cost <= {REFERENCE_COST:g}, mean action",
+        },
+        "judging_episodes": JUDGING_EPISODES,
+        "policies": [
+            {
+                "name": item.snapshot.name,
+                "run": item.snapshot.run,
+                "step": item.snapshot.step,
+                "mean_return": item.mean_return,
+                "mean_cost": item.mean_cost,
+            }
+            for item in chosen
+        ],
+        "commit": commit(),
+        "versions": versions(),
+    }

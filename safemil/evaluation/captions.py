@@ -1,0 +1,35 @@
+"""The sentence under every table and figure that says what the numbers stand on."""
+
+import pandas as pd
+
+from safemil.evaluation.method_labels import KNOWN_METHODS, Kind
+
+KIND_PLURALS: dict[Kind, str] = {"learner": "learners", "oracle": "oracles", "reference": "references"}
+
+
+def budget_sentence(table: pd.DataFrame) -> str:
+    """Return source, seeds, episodes per seed and gradient steps of the rows of a main table, by kind.
+
+    A number that differs between rows is given as its range, `3 to 5 seeds`. References take no gradient
+    steps here, so none are stated for them.
+    """
+    kinds_of_budget: dict[str, list[str]] = {}
+    for kind in dict.fromkeys(label.kind for label in KNOWN_METHODS):
+        rows = table[table["kind"] == kind]
+        if not rows.empty:
+            kinds_of_budget.setdefault(_budget(rows), []).append(KIND_PLURALS[kind])
+    parts = [f"{' and '.join(kinds)}: {budget}" for budget, kinds in kinds_of_budget.items()]
+    return "; ".join([f"Source {', '.join(sorted(table['source'].unique()))}", *parts])
+
+
+def _budget(rows: pd.DataFrame) -> str:
+    seeds = _amount(rows["n_seeds"], "seed")
+    episodes = _amount(rows["n_episodes"] // rows["n_seeds"], "episode")
+    budget = f"{seeds} × {episodes}"
+    return f"{budget}, {_amount(rows['step'], 'gradient step')}" if rows["step"].max() > 0 else budget
+
+
+def _amount(values: pd.Series, noun: str) -> str:
+    low, high = int(values.min()), int(values.max())
+    amount = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{amount} {noun}" if high == 1 else f"{amount} {noun}s"

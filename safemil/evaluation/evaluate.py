@@ -1,0 +1,101 @@
+"""Rolls out a final policy or a reference and writes one row per episode.
+
+Episode i of every method, seed and variant starts from the same environment seed (common random numbers).
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from safemil.behavior.card import constrained_reference
+from safemil.errors import UserError
+from safemil.evaluation.episodes import write_episodes
+from safemil.evaluation.settings import EvaluationSettings
+from safemil.methods.policy_file import read_policy
+from safemil.simulator.rollout import Episode, Noise, Policy, UniformNoise, ZeroPolicy, roll_out
+from safemil.simulator.seeds import EVALUATION_SEEDS
+from safemil.tasks import Task, get_task
+from safemil.training.progress import Progress
+
+REFERENCES = ("constrained_rl", "random")
+
+
+def _episodes(
+    task: Task, policy: Policy, settings: EvaluationSettings, title: str, noise: Noise | None = None
+) -> list[Episode]:
+    torch.set_num_threads(1)
+    seeds = EVALUATION_SEEDS[: settings.episodes]
+    with Progress(title, settings.episodes, unit="episodes") as progress:
+        return roll_out(
+            task,
+            policy,
+            seeds,
+            n_environments=settings.n_environments,
+            noise=noise,
+            on_episode=lambda done: progress.update(done, {}),
+            keep_transitions=False,
+        )
+
+
+def _rows(episodes: list[Episode], key: dict[str, str | int]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            **key,
+            "episode": i,
+            "environment_seed": episode.environment_seed,
+            "return": episode.episode_return,
+            "cost": episode.episode_cost,
+            "length": episode.length,
+        }
+        for i, episode in enumerate(episodes)
+    )
+
+
+def evaluate_policy(
+    policy_path: Path, output: Path, settings: EvaluationSettings, *, source: str, key: dict[str, str | int]
+) -> None:
+    """Roll out a trained policy by its mean action and write its episodes.
+
+    Args:
+        policy_path: a policy file.
+        output: the table of episodes.
+        settings: how many episodes.
+        source: which data it was trained on, for the rows.
+        key: task, method, variant and seed the policy must be of.
+
+    Raises:
+        UserError: the policy is of another run than `key` says, or cannot be read or rolled out.
+    """
+    policy, metadata = read_policy(policy_path)
+    found: dict[str, str | int] = {name: getattr(metadata, name) for name in ("task", "method", "variant", "seed")}
+    if found != key:
+        raise UserError("the policy is of another run", expected=key, found=found, where=policy_path)
+    title = "evaluate {task} {method}/{variant} seed {seed}".format(**key)
+    episodes = _episodes(get_task(metadata.task), policy, settings, title)
+    write_episodes(output, _rows(episodes, {**found, "source": source, "step": metadata.steps}))
+
+
+def evaluate_reference(
+    reference: str, task: Task, shipped: Path, card: Path, output: Path, settings: EvaluationSettings, source: str
+) -> None:
+    """Roll out the constrained behaviour policy or the uniformly random policy.
+
+    Args:
+        reference: `constrained_rl` or `random`.
+        task: which task.
+        shipped: the task's shipped behaviour policies.
+        card: names the one that is the constrained reference.
+        output: the table of episodes.
+        settings: how many episodes.
+        source: for the rows.
+    """
+    if reference not in REFERENCES:
+        raise UserError("unknown reference", expected=f"one of {', '.join(REFERENCES)}", found=reference)
+    title = f"evaluate {task.name} {reference}"
+    if reference == "random":
+        episodes = _episodes(task, ZeroPolicy(task.action_size), settings, title, UniformNoise(seed=0))
+    else:
+        episodes = _episodes(task, constrained_reference(shipped, card), settings, title)
+    key: dict[str, str | int] = {"method": reference, "variant": "default", "seed": 0, "step": 0}
+    write_episodes(output, _rows(episodes, {**key, "task": task.name, "source": source}))

@@ -1,0 +1,57 @@
+"""Bootstrap intervals over training seeds: how far a mean over a few seeds can be trusted."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+MINIMUM_SEEDS = 3
+CONFIDENCE = 0.95
+N_RESAMPLES = 10_000
+
+# Resamples held in memory at once; the result does not depend on what the memory holds.
+_BATCH = 1_000
+
+
+def bootstrap_interval(
+    values: NDArray[np.float64],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the percentile bootstrap interval of the mean over seeds, for every score at once.
+
+    Percentile rather than BCa: with so few seeds BCa's acceleration is estimated from n jackknife means,
+    BCa is undefined (NaN) where all seeds agree (for example at a cost of 0), and in simulation it covers
+    no better here. Neither repairs what a handful of seeds cannot tell: for normal scores the nominal
+    95 % interval covers the true mean in about 75 % of cases with 3 seeds (it is then the range from the
+    smallest to the largest seed), 83 % with 5 and 89 % with 10; for skewed (exponential) scores 78 %
+    with 5. Read it as a description of the spread of seeds, not as a test.
+
+    Args:
+        values: shape (n_seeds, n_scores). The same resampled seeds serve all scores of a call.
+        n_resamples: number of bootstrap resamples.
+        seed: of the resampling; equal seeds give equal intervals.
+        confidence: nominal coverage.
+
+    Returns:
+        Lower and upper ends, each of shape (n_scores,), in the units of the scores. NaN with fewer than
+        3 seeds, and for a score that is NaN.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; scipy.stats.bootstrap.
+    """
+    n_seeds, n_scores = values.shape
+    if n_seeds < MINIMUM_SEEDS:
+        return np.full(n_scores, np.nan), np.full(n_scores, np.nan)
+    result = stats.bootstrap(
+        (values,),
+        np.mean,
+        axis=0,
+        vectorized=True,
+        n_resamples=n_resamples,
+        batch=_BATCH,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return np.asarray(result.confidence_interval.low), np.asarray(result.confidence_interval.high)

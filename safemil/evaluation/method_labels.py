@@ -1,0 +1,73 @@
+"""What methods and tasks are called for readers, of which kind a method is, and in which order they stand."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from safemil.tasks import load_tasks
+
+Kind = Literal["learner", "oracle", "reference"]
+
+DEFAULT_VARIANT = "default"
+
+
+@dataclass(frozen=True)
+class MethodLabel:
+    """A method as the reader meets it.
+
+    Attributes:
+        name: id in the episode rows and in paths, e.g. `dwbc_nu`.
+        display: name in tables and figures, e.g. `DWBC-NU`.
+        kind: `learner` sees no reward and no cost; `oracle` is trained on true labels; `reference` is
+            not learned from the data set at all.
+    """
+
+    name: str
+    display: str
+    kind: Kind
+
+
+KNOWN_METHODS: tuple[MethodLabel, ...] = (
+    MethodLabel("bc", "BC-Unlabeled", "learner"),
+    MethodLabel("dwbc_nu", "DWBC-NU", "learner"),
+    MethodLabel("trex_wbc", "T-REX-WBC", "learner"),
+    MethodLabel("safedice", "SafeDICE", "learner"),
+    MethodLabel("safemil", "SafeMIL", "learner"),
+    MethodLabel("bc_safe", "BC-Safe", "oracle"),
+    MethodLabel("coptidice", "COptiDICE", "oracle"),
+    MethodLabel("constrained_rl", "Constrained RL", "reference"),
+    MethodLabel("random", "Random", "reference"),
+)
+
+_BY_NAME = {label.name: label for label in KNOWN_METHODS}
+_KIND_RANK: dict[Kind, int] = {"learner": 0, "oracle": 1, "reference": 2}
+
+
+def method_label(name: str) -> MethodLabel:
+    """Return the label of a method; an unknown one is a learner that is called by its raw name.
+
+    The fallback lets a new method appear in every table and figure without a change to this file.
+    """
+    return _BY_NAME.get(name, MethodLabel(name, name, "learner"))
+
+
+def method_order(name: str) -> tuple[int, int, str]:
+    """Return the sort key of a method: learners, oracles, references; unknown learners after the known."""
+    position = next((i for i, label in enumerate(KNOWN_METHODS) if label.name == name), len(KNOWN_METHODS))
+    return _KIND_RANK[method_label(name).kind], position, name
+
+
+def variant_order(variant: str) -> tuple[bool, str]:
+    """Return the sort key of a variant: the default first, the others by name."""
+    return variant != DEFAULT_VARIANT, variant
+
+
+def task_display(name: str) -> str:
+    """Return the paper's name of a task, e.g. `Swimmer-Velocity`; the raw name if it is not in the table."""
+    tasks = load_tasks()
+    return tasks[name].paper_name if name in tasks else name
+
+
+def task_order(name: str) -> tuple[int, str]:
+    """Return the sort key of a task: the paper's order, then unknown tasks by name."""
+    tasks = list(load_tasks())
+    return (tasks.index(name) if name in tasks else len(tasks)), name

@@ -1,0 +1,224 @@
+"""From episodes to scores: per seed, then per task, method and variant with intervals over seeds.
+
+Definitions are those of the protocol, section 4. Every function is pure: a table in, a table out.
+"""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from safemil.errors import UserError
+from safemil.evaluation.episodes import CELL, check_comparable, validate_episodes
+from safemil.evaluation.intervals import N_RESAMPLES, bootstrap_interval
+from safemil.evaluation.method_labels import (
+    DEFAULT_VARIANT,
+    method_label,
+    method_order,
+    task_display,
+    task_order,
+    variant_order,
+)
+
+COST_LIMIT = 25.0
+CVAR_SHARE = 0.2
+
+SCORES = ["return", "cost", "cvar20", "return_norm", "cost_diff", "cvar20_diff"]
+INTERVALS = [f"{score}_{end}" for score in SCORES for end in ("low", "high")]
+TABLE_COLUMNS = [
+    *["task", "method", "variant", "source", "n_seeds", "n_episodes"],
+    *SCORES,
+    *INTERVALS,
+    *["share_within_limit", "kind", "step"],
+]
+
+
+def cvar(costs: ArrayLike, share: float = CVAR_SHARE) -> float:
+    """Return the mean cost of the costliest `share` of the episodes (CVaR, conditional value at risk).
+
+    The number of episodes is floor(share * n), at least 1, with `share` taken as the decimal that is
+    written: in floating point 0.29 * 100 is below 29, and the floor would lose an episode.
+
+    Args:
+        costs: cost of each of n episodes.
+        share: above 0, at most 1.
+
+    Raises:
+        ValueError: there are no costs, or the share is out of its range.
+
+    Source: the protocol, section 4, after the paper's CVaR@20 %.
+    """
+    ordered = np.sort(np.asarray(costs, dtype=np.float64))[::-1]
+    if ordered.ndim != 1 or ordered.size == 0 or not 0 < share <= 1:
+        raise ValueError(f"need a list of costs and a share in (0, 1], got shape {ordered.shape}, {share}")
+    count = max(1, math.floor(Fraction(str(share)) * ordered.size))
+    return float(ordered[:count].mean())
+
+
+def seed_scores(episodes: pd.DataFrame, *, cost_limit: float = COST_LIMIT) -> pd.DataFrame:
+    """Return one row per task, source, method, variant, step and seed.
+
+    Columns after the key: return and cost (means over the seed's episodes), cvar20 (cost),
+    share_within_limit (share of episodes with cost <= `cost_limit`), n_episodes.
+    """
+    within = episodes.assign(within=episodes["cost"] <= cost_limit)
+    aggregations: dict[str, Any] = {
+        "return": ("return", "mean"),
+        "cost": ("cost", "mean"),
+        "cvar20": ("cost", lambda costs: cvar(costs)),
+        "share_within_limit": ("within", "mean"),
+        "n_episodes": ("episode", "size"),
+    }
+    scores: pd.DataFrame = within.groupby([*CELL, "step", "seed"], sort=True).agg(**aggregations)
+    return scores.reset_index()
+
+
+def main_table(
+    episodes: pd.DataFrame,
+    *,
+    constrained_reference: str = "constrained_rl",
+    random_reference: str = "random",
+    cost_limit: float = COST_LIMIT,
+    n_resamples: int = N_RESAMPLES,
+    bootstrap_seed: int = 0,
+) -> pd.DataFrame:
+    """Return one row per task, method and variant: mean scores over seeds with 95 % intervals.
+
+    return_norm = (R - R_random) / (R_con - R_random); cost_diff = C - C_con;
+    cvar20_diff = CVaR - CVaR_con, where R, C and CVaR are undiscounted returns and costs per episode and
+    the references are the default variants of the two named methods on the same task (mean over their
+    seeds; a shipped policy has seed 0 only). return_norm is NaN where R_con <= R_random.
+
+    The intervals resample the seeds of the row itself (see `bootstrap_interval`: they are too narrow
+    with few seeds); the uncertainty of the references is NOT included, nor is that of the episodes
+    within a seed beyond what it adds to the spread of seeds. NaN with fewer than 3 seeds.
+
+    Args:
+        episodes: rows of one source and one checkpoint per cell, as from `gather`.
+        constrained_reference: method whose return, cost and CVaR are R_con, C_con and CVaR_con.
+        random_reference: method whose return is R_random.
+        cost_limit: episodes of at most this cost count as within the limit.
+        n_resamples: bootstrap resamples.
+        bootstrap_seed: seed of the resampling. Each row uses it afresh, so that a row does not change
+            when another method joins the table.
+
+    Returns:
+        Columns `TABLE_COLUMNS`. n_episodes counts all episodes of the row; step is the checkpoint's
+        gradient steps; kind is learner, oracle or reference. Rows follow the paper's order of tasks,
+        then learners, oracles and references.
+
+    Raises:
+        UserError: the rows are not valid or not comparable, a cell has several checkpoints, or a task
+            lacks a reference.
+
+    Source: the protocol, section 4.
+    """
+    rows = validate_episodes(episodes)
+    check_comparable(rows)
+    _check_one_checkpoint(rows)
+    scores = seed_scores(rows, cost_limit=cost_limit)
+    relative = _relative_scores(scores, constrained_reference, random_reference)
+    cells = [
+        _cell_row(dict(zip([*CELL, "step"], key, strict=True)), group, n_resamples, bootstrap_seed)
+        for key, group in relative.groupby([*CELL, "step"], sort=True)
+    ]
+    return _in_order(pd.DataFrame(cells)[TABLE_COLUMNS])
+
+
+def _check_one_checkpoint(episodes: pd.DataFrame) -> None:
+    steps = episodes.drop_duplicates([*CELL, "step"]).sort_values([*CELL, "step"])
+    several = steps[steps.duplicated(CELL, keep=False)]
+    if not several.empty:
+        cells = several[["task", "method", "variant", "step"]].itertuples(index=False)
+        raise UserError(
+            "a method has episodes of several checkpoints",
+            expected="one checkpoint per task, method and variant",
+            found="; ".join("{}/{}/{} step {}".format(*cell) for cell in cells),
+            hint="keep the last one with safemil.evaluation.episodes.final_checkpoint",
+        )
+
+
+def _reference_means(scores: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return mean return, cost and cvar20 of a reference method, indexed by task."""
+    chosen = scores[(scores["method"] == method) & (scores["variant"] == DEFAULT_VARIANT)]
+    missing = sorted(set(scores["task"]) - set(chosen["task"]), key=task_order)
+    if missing:
+        raise UserError(
+            "a task has no reference to normalise by",
+            expected=f"episodes of {method} ({DEFAULT_VARIANT} variant) on every task",
+            found=f"none on {', '.join(missing)}",
+            hint="roll the reference policy out on these tasks",
+        )
+    return chosen.groupby("task")[["return", "cost", "cvar20"]].mean()
+
+
+def _relative_scores(scores: pd.DataFrame, constrained: str, random: str) -> pd.DataFrame:
+    """Add return_norm, cost_diff and cvar20_diff to each seed's scores."""
+    con = _reference_means(scores, constrained).loc[scores["task"]].to_numpy()
+    random_return = _reference_means(scores, random)["return"].loc[scores["task"]].to_numpy()
+    scale = con[:, 0] - random_return
+    # A constrained policy that earns no more than random actions gives no scale to normalise by.
+    scale = np.where(scale > 0, scale, np.nan)
+    return scores.assign(
+        return_norm=(scores["return"] - random_return) / scale,
+        cost_diff=scores["cost"] - con[:, 1],
+        cvar20_diff=scores["cvar20"] - con[:, 2],
+    )
+
+
+def _cell_row(cell: dict[str, Any], seeds: pd.DataFrame, n_resamples: int, seed: int) -> dict[str, Any]:
+    values = seeds[SCORES].to_numpy(dtype=np.float64)
+    low, high = bootstrap_interval(values, n_resamples=n_resamples, seed=seed)
+    return {
+        **cell,
+        "n_seeds": len(seeds),
+        "n_episodes": int(seeds["n_episodes"].sum()),
+        **dict(zip(SCORES, values.mean(axis=0), strict=True)),
+        **{f"{score}_low": end for score, end in zip(SCORES, low, strict=True)},
+        **{f"{score}_high": end for score, end in zip(SCORES, high, strict=True)},
+        "share_within_limit": seeds["share_within_limit"].mean(),
+        "kind": method_label(cell["method"]).kind,
+    }
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    def key(position: int) -> tuple[Any, ...]:
+        row = table.iloc[position]
+        return task_order(row["task"]), method_order(row["method"]), variant_order(row["variant"])
+
+    return table.iloc[sorted(range(len(table)), key=key)].reset_index(drop=True)
+
+
+def reference_notes(
+    table: pd.DataFrame,
+    *,
+    constrained_reference: str = "constrained_rl",
+    random_reference: str = "random",
+    cost_limit: float = COST_LIMIT,
+) -> list[str]:
+    """Return a sentence for each reference of a main table that cannot be taken at face value.
+
+    That is: a constrained reference whose own mean cost per episode is above `cost_limit`, or whose
+    return is not above the random reference's, so that no return can be normalised.
+    """
+    notes = []
+    con_name = method_label(constrained_reference).display
+    random_name = method_label(random_reference).display
+    for task, rows in table[table["variant"] == DEFAULT_VARIANT].groupby("task", sort=False):
+        by_method = rows.set_index("method")
+        con, random = by_method.loc[constrained_reference], by_method.loc[random_reference]
+        if con["cost"] > cost_limit:
+            second = "is the second reference" if "bc_safe" in by_method.index else "was not run"
+            notes.append(
+                f"{task_display(str(task))}: the constrained reference {con_name} itself costs "
+                f"{con['cost']:.1f} per episode, above the limit of {cost_limit:g}; BC-Safe {second}."
+            )
+        if con["return"] <= random["return"]:
+            notes.append(
+                f"{task_display(str(task))}: the constrained reference {con_name} returns no more than "
+                f"{random_name}; normalised returns are undefined."
+            )
+    return notes

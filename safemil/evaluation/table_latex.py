@@ -1,0 +1,111 @@
+"""The main table as LaTeX: one booktabs table per task, to be read in with `input` by a document.
+
+The document needs `booktabs` and nothing else. The interval stands in a smaller type under its mean,
+because eight columns of `mean [low, high]` fit no page.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from safemil.evaluation.captions import budget_sentence
+from safemil.evaluation.method_labels import Kind, task_display
+from safemil.evaluation.scores import SCORES
+from safemil.evaluation.table_text import (
+    KIND_HEADINGS,
+    UNDEFINED,
+    ScoreText,
+    best_learners,
+    legend,
+    row_name,
+    score_texts,
+)
+
+_HEADINGS = {
+    "return": "return",
+    "cost": "cost",
+    "cvar20": r"CVaR@20\,\%",
+    "return_norm": "norm. return",
+    "cost_diff": r"cost $-$ ref.",
+    "cvar20_diff": r"CVaR $-$ ref.",
+}
+
+# Characters that text in the default OT1 encoding cannot hold as they are, and brackets, which would
+# become an optional argument after `item` or a line end.
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "[": "{[}",
+    "]": "{]}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "–": "--",
+}
+
+
+def escape(text: str) -> str:
+    """Return `text` with every character that LaTeX would read as a command made printable."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def main_table_latex(table: pd.DataFrame, *, run_name: str, notes: Sequence[str], cost_limit: float) -> str:
+    """Return one LaTeX table per task, then the legend and the notes as a paragraph of their own."""
+    lines = [
+        "% Generated from the episode rows; needs \\usepackage{booktabs}.",
+    ]
+    bold, budget = best_learners(table), budget_sentence(table)
+    for task, rows in table.groupby("task", sort=False):
+        caption = (
+            f"Main comparison on {escape(task_display(str(task)))}, run {escape(run_name)}. "
+            f"{escape(budget)}. Interval: 95\\,\\% percentile bootstrap over seeds."
+        )
+        lines += ["", *_task_table(rows, bold[rows.index], caption, f"tab:main-{task}".replace("_", "-"))]
+    remarks = [*legend(table, cost_limit), *notes]
+    return "\n".join([*lines, "", *_remarks(remarks), ""])
+
+
+def _task_table(rows: pd.DataFrame, bold: pd.Series, caption: str, label: str) -> Iterator[str]:
+    columns = ["method", "seeds", *(_HEADINGS[score] for score in SCORES), "within limit"]
+    yield from [r"\begin{table*}", r"\centering", r"\small", r"\setlength{\tabcolsep}{4pt}"]
+    yield from [f"\\caption{{{caption}}}", f"\\label{{{label}}}"]
+    yield from [f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"\toprule"]
+    yield from [" & ".join(columns) + r" \\", r"\midrule"]
+    yield from _body(rows, bold, len(columns))
+    yield from [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
+
+
+def _body(rows: pd.DataFrame, bold: pd.Series, n_columns: int) -> Iterator[str]:
+    kind: Kind = "learner"
+    for (_, row), scores in zip(rows.iterrows(), score_texts(rows, bold), strict=True):
+        if row["kind"] != kind:
+            kind = row["kind"]
+            yield r"\midrule"
+            yield f"\\multicolumn{{{n_columns}}}{{l}}{{\\emph{{{KIND_HEADINGS[kind]}}}}} \\\\"
+        name, share = escape(row_name(row["method"], row["variant"])), f"${row['share_within_limit']:.2f}$"
+        yield " & ".join([name, f"${row['n_seeds']}$", *map(_mean, scores), share]) + r" \\"
+        yield " & ".join(["", "", *map(_interval, scores), ""]) + r" \\"
+
+
+def _mean(score: ScoreText) -> str:
+    if score.mean == UNDEFINED:
+        return UNDEFINED
+    return f"$\\mathbf{{{score.mean}}}$" if score.bold else f"${score.mean}$"
+
+
+def _interval(score: ScoreText) -> str:
+    text = f"[{score.interval}]" if score.interval else score.missing
+    return f"{{\\scriptsize ${text}$}}" if text else ""
+
+
+def _remarks(remarks: Sequence[str]) -> Iterator[str]:
+    yield r"\begin{itemize}"
+    yield r"\footnotesize"
+    yield from (f"\\item {escape(remark)}" for remark in remarks)
+    yield r"\end{itemize}"

@@ -1,0 +1,116 @@
+"""What the Markdown and the LaTeX form of the main table share: columns, rounding, bold rule, legend."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
+from safemil.evaluation.method_labels import DEFAULT_VARIANT, Kind, method_label
+from safemil.evaluation.scores import SCORES
+
+MINIMUM_RETURN_NORM = 0.5
+TOO_FEW = f"n<{MINIMUM_SEEDS}"
+UNDEFINED = "n/a"
+
+HEADINGS: dict[str, str] = {
+    "return": "return",
+    "cost": "cost",
+    "cvar20": "CVaR@20 %",
+    "return_norm": "normalised return",
+    "cost_diff": "cost − ref.",
+    "cvar20_diff": "CVaR − ref.",
+}
+
+KIND_HEADINGS: dict[Kind, str] = {
+    "learner": "learners, which see neither reward nor cost",
+    "oracle": "oracles, trained on true labels",
+    "reference": "references, not learned from the data",
+}
+
+
+@dataclass(frozen=True)
+class ScoreText:
+    """One score as text.
+
+    Attributes:
+        mean: rounded, or `n/a` if the score is undefined.
+        interval: `low, high` without brackets; empty if there is none.
+        missing: why there is no interval; empty if there is one or the score is undefined.
+        bold: whether the mean is set in bold.
+    """
+
+    mean: str
+    interval: str = ""
+    missing: str = ""
+    bold: bool = False
+
+
+def best_learners(table: pd.DataFrame) -> pd.Series:
+    """Return which rows of a main table have their cost in bold.
+
+    The lowest cost among the learners' default variants of each task whose normalised return is at
+    least 0.5 (a policy that does nothing is cheap as well); all of them in a tie; none if no learner
+    qualifies. Other variants are left out: the best of many variants would have been chosen by the very
+    episodes that it is judged by.
+    """
+    qualified = (
+        (table["kind"] == "learner")
+        & (table["variant"] == DEFAULT_VARIANT)
+        & (table["return_norm"] >= MINIMUM_RETURN_NORM)
+    )
+    lowest = table["cost"].where(qualified).groupby(table["task"]).transform("min")
+    return qualified & (table["cost"] == lowest)
+
+
+def score_texts(rows: pd.DataFrame, bold: pd.Series) -> list[list[ScoreText]]:
+    """Return the six scores of each row of one task, rounded alike down each column."""
+    digits = {score: _digits(score, rows[score]) for score in SCORES}
+    records = rows.to_dict("records")
+    return [
+        [_score_text(row, score, digits[score], best and score == "cost") for score in SCORES]
+        for row, best in zip(records, bold, strict=True)
+    ]
+
+
+def _digits(score: str, values: pd.Series) -> int:
+    """Two decimals for small quantities, one from 100 on: about four significant figures."""
+    return 1 if score != "return_norm" and np.nanmax(values.abs(), initial=0.0) >= 100 else 2
+
+
+def _score_text(row: dict[Hashable, Any], score: str, digits: int, bold: bool) -> ScoreText:
+    mean, low, high = row[score], row[f"{score}_low"], row[f"{score}_high"]
+    if np.isnan(mean):
+        return ScoreText(UNDEFINED)
+    text = f"{mean:z.{digits}f}"  # z turns a rounded -0.00 into 0.00
+    if np.isnan(low):
+        return ScoreText(text, missing=TOO_FEW, bold=bold)
+    return ScoreText(text, interval=f"{low:z.{digits}f}, {high:z.{digits}f}", bold=bold)
+
+
+def row_name(method: str, variant: str) -> str:
+    """Return the method's display name, with the variant if it is not the default."""
+    name = method_label(method).display
+    return name if variant == DEFAULT_VARIANT else f"{name} ({variant})"
+
+
+def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
+    """Return the sentences that explain the cells of a main table, without markup."""
+    lines = [
+        f"Cells: mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. "
+        "The uncertainty of the references is not included; with few seeds the interval is too narrow "
+        "(5 seeds cover the true mean in about 83 % of cases).",
+        "Return and cost: undiscounted sums per episode. CVaR@20 %: mean of the costliest fifth of a "
+        "seed's episodes. Normalised return: 0 = random actions, 1 = constrained reference. "
+        "Cost − ref. and CVaR − ref.: difference to the constrained reference.",
+        f"Within limit: share of episodes with a cost of at most {cost_limit:g}.",
+        "Bold: the lowest cost among the learners of a task, in their default variants, whose normalised "
+        f"return is at least {MINIMUM_RETURN_NORM:g}; nothing is bold if no learner qualifies.",
+    ]
+    if (table["n_seeds"] < MINIMUM_SEEDS).any():
+        lines.append(f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed.")
+    if table["return_norm"].isna().any():
+        lines.append(f"{UNDEFINED}: the constrained reference earns no more than random actions.")
+    return lines

@@ -1,0 +1,238 @@
+"""The main figure: return, cost and CVaR of every method on every task."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from safemil.errors import UserError
+from safemil.evaluation.captions import budget_sentence
+from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
+from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, method_order, task_display
+from safemil.evaluation.scores import COST_LIMIT, seed_scores
+from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure
+
+QUANTITIES = {"return": "return", "cost": "cost", "cvar20": "CVaR@20 % of cost"}
+
+PLOTTED_COLUMNS = [
+    *["task", "source", "method", "variant", "quantity"],
+    *["element", "seed", "value", "low", "high"],
+]
+
+# Nullable integers, because only the points of single seeds have a seed.
+_TYPES = {"seed": "Int64", "value": "float64", "low": "float64", "high": "float64"}
+
+# Places within a method's slot on the axis, in units of the distance between two methods.
+_SEED_OFFSET, _MEAN_OFFSET, _SEED_SPREAD = -0.18, 0.18, 0.12
+_SEED_SIZE, _MEAN_SIZE = 2.6, 4.0
+
+# The limit is drawn over the reference, so that both are seen where they coincide.
+_CON_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": "-", "linewidth": 1.6, "zorder": 1}
+_LIMIT_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "linewidth": 0.8, "zorder": 1.5}
+_RANDOM_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": ":", "linewidth": 1.4, "zorder": 1}
+
+
+def main_comparison(
+    episodes: pd.DataFrame,
+    table: pd.DataFrame,
+    *,
+    constrained_reference: str = "constrained_rl",
+    random_reference: str = "random",
+    cost_limit: float = COST_LIMIT,
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw return, cost and CVaR@20 % (rows) of each method on each task (columns).
+
+    A small point per seed, a large one for the mean, its 95 % bootstrap interval where there are at least
+    three seeds; the cost limit and the two references as lines. Hollow means are oracles. Default variants
+    only: the others belong to the figures of the ablations. Units: undiscounted sums per episode.
+
+    Args:
+        episodes: the rows that `table` was made of.
+        table: as from `main_table`, given the same references.
+        constrained_reference: method drawn as a line in every row.
+        random_reference: method drawn as a line in the row of the return.
+        cost_limit: drawn in the rows of the cost and its CVaR.
+
+    Returns:
+        The figure, and every number in it: columns `PLOTTED_COLUMNS`, where element is seed, mean,
+        constrained_reference, random_reference or cost_limit.
+
+    Raises:
+        UserError: there is nothing to draw, or the table was not made of these episodes.
+    """
+    shown = table[table["variant"] == DEFAULT_VARIANT]
+    points = shown[shown["kind"] != "reference"]
+    if points.empty:
+        raise UserError("there is no method to draw", expected="a default variant of a learner or an oracle")
+    random = _long(shown[shown["method"] == random_reference], "random_reference")
+    parts = [
+        _seed_points(episodes, points),
+        _long(points, "mean"),
+        _long(shown[shown["method"] == constrained_reference], "constrained_reference"),
+        random[random["quantity"] == "return"],
+        _limits(points, cost_limit),
+    ]
+    data = pd.concat([part[PLOTTED_COLUMNS].astype(_TYPES) for part in parts], ignore_index=True)
+    with figure_style():
+        return _draw(data, _caption(shown), constrained_reference, random_reference), data
+
+
+def _caption(shown: pd.DataFrame) -> str:
+    bars = f"Bars: {100 * CONFIDENCE:g} % bootstrap interval over seeds"
+    too_few = shown.loc[shown["kind"] != "reference", "n_seeds"] < MINIMUM_SEEDS
+    if too_few.all():
+        bars = f"No bars: fewer than {MINIMUM_SEEDS} seeds"
+    elif too_few.any():
+        bars += f", where there are at least {MINIMUM_SEEDS}"
+    return f"{budget_sentence(shown)}. {bars}."
+
+
+def _long(rows: pd.DataFrame, element: str) -> pd.DataFrame:
+    """Turn rows of the main table into one row per quantity."""
+    parts = []
+    for quantity in QUANTITIES:
+        part = rows[["task", "source", "method", "variant"]].assign(quantity=quantity, element=element)
+        ends = {end: rows[f"{quantity}_{end}"] for end in ("low", "high")}
+        parts.append(part.assign(seed=None, value=rows[quantity], **ends))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _limits(points: pd.DataFrame, cost_limit: float) -> pd.DataFrame:
+    tasks = points[["task", "source"]].drop_duplicates()
+    parts = [tasks.assign(quantity=quantity, element="cost_limit") for quantity in ("cost", "cvar20")]
+    limits = pd.concat(parts, ignore_index=True)
+    return limits.assign(method=None, variant=None, seed=None, value=cost_limit, low=np.nan, high=np.nan)
+
+
+def _seed_points(episodes: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return each seed's scores in the table's order, after checking that they belong to the table."""
+    key = ["task", "source", "method", "variant", "step"]
+    seeds = points[key].merge(seed_scores(episodes), on=key, how="left", validate="one_to_many")
+    means = seeds.groupby(key, sort=False)[list(QUANTITIES)].mean()
+    if not np.allclose(means.to_numpy(), points[list(QUANTITIES)].to_numpy()):
+        raise UserError("the main table was not made of these episodes", hint="make both from one gather")
+    long = seeds.melt(id_vars=[*key, "seed"], value_vars=list(QUANTITIES), var_name="quantity")
+    return long.assign(element="seed", low=np.nan, high=np.nan)
+
+
+def _draw(data: pd.DataFrame, caption: str, constrained: str, random: str) -> Figure:
+    tasks = list(dict.fromkeys(data["task"]))
+    methods = sorted(data.loc[data["element"] == "mean", "method"].unique(), key=method_order)
+    panel_width = 0.5 + 0.17 * max(len(methods), 4)
+    figure = new_figure(max(COLUMN_WIDTH, panel_width * len(tasks) + 0.3), 5.4)
+    axes = figure.subplots(len(QUANTITIES), len(tasks), sharex=True, squeeze=False)
+    for column, task in enumerate(tasks):
+        axes[0, column].set_title(task_display(task))
+        for row, quantity in enumerate(QUANTITIES):
+            panel = data[(data["task"] == task) & (data["quantity"] == quantity)]
+            _draw_panel(axes[row, column], panel, methods)
+    for row, label in enumerate(QUANTITIES.values()):
+        axes[row, 0].set_ylabel(f"{label} per episode" if label != QUANTITIES["cvar20"] else label)
+    _label_methods(axes[-1], methods)
+    _annotate(figure, data, caption, constrained, random)
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None:
+    lines = {"constrained_reference": _CON_LINE, "random_reference": _RANDOM_LINE, "cost_limit": _LIMIT_LINE}
+    for element, line in lines.items():
+        for value in panel.loc[panel["element"] == element, "value"]:
+            axes.axhline(value, **line)
+    for position, method in enumerate(methods):
+        drawn = panel[panel["method"] == method]
+        if drawn.empty:
+            _mark_not_run(axes, position)
+        else:
+            _draw_method(axes, position, method, drawn)
+    _separate_oracles(axes, methods)
+    axes.set_xlim(-0.6, len(methods) - 0.4)
+    if (panel["quantity"] != "return").all():
+        axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
+
+
+def _mark_not_run(axes: Axes, position: int) -> None:
+    place = axes.get_xaxis_transform()  # x in data, y in shares of the panel's height
+    axes.text(
+        position,
+        0.5,
+        "not run",
+        transform=place,
+        rotation=90,
+        ha="center",
+        va="center",
+        size=5.5,
+        color="#777777",
+    )
+
+
+def _draw_method(axes: Axes, position: int, method: str, drawn: pd.DataFrame) -> None:
+    style = method_style(method)
+    scale = 1.5 if style.marker == "*" else 1.0  # a star looks smaller than its box
+    seeds = drawn.loc[drawn["element"] == "seed", "value"].to_numpy(dtype=float)
+    spread = np.linspace(-_SEED_SPREAD, _SEED_SPREAD, len(seeds)) if len(seeds) > 1 else np.zeros(1)
+    axes.plot(
+        position + _SEED_OFFSET + spread,
+        seeds,
+        linestyle="none",
+        marker=style.marker,
+        markersize=_SEED_SIZE * scale,
+        color=style.colour,
+        alpha=0.5,
+        markeredgewidth=0,
+    )
+    mean = drawn[drawn["element"] == "mean"].iloc[0]
+    ends = np.array([[mean["value"] - mean["low"]], [mean["high"] - mean["value"]]], dtype=float)
+    hollow = method_label(method).kind == "oracle"
+    axes.errorbar(
+        [position + _MEAN_OFFSET],
+        [mean["value"]],
+        yerr=None if np.isnan(ends).any() else np.maximum(ends, 0.0),
+        fmt=style.marker,
+        markersize=_MEAN_SIZE * scale,
+        color=style.colour,
+        markerfacecolor="white" if hollow else style.colour,
+        capsize=2.5,
+        elinewidth=1.0,
+        zorder=3,
+    )
+
+
+def _separate_oracles(axes: Axes, methods: Sequence[str]) -> None:
+    learners = sum(method_label(method).kind == "learner" for method in methods)
+    if 0 < learners < len(methods):
+        axes.axvline(learners - 0.5, color="#BBBBBB", linewidth=0.6)
+
+
+def _label_methods(bottom: Sequence[Axes], methods: Sequence[str]) -> None:
+    for axes in bottom:
+        names = [method_label(method).display for method in methods]
+        axes.set_xticks(range(len(methods)), names, rotation=45, ha="right", rotation_mode="anchor")
+
+
+def _annotate(figure: Figure, data: pd.DataFrame, caption: str, constrained: str, random: str) -> None:
+    """Put the line on the budget above the panels and the key to lines and points below."""
+    width = int(figure.get_figwidth() * 19)
+    figure.suptitle("\n".join(textwrap.wrap(caption, width)), x=0.01, ha="left", fontsize=6.5)
+    handles = _legend_handles(data, constrained, random)
+    columns = 2 if figure.get_figwidth() < 1.5 * COLUMN_WIDTH else len(handles)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+
+
+def _legend_handles(data: pd.DataFrame, constrained: str, random: str) -> list[Line2D]:
+    def point(size: float, face: str, label: str) -> Line2D:
+        style: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#444444"}
+        return Line2D([], [], markersize=size, markerfacecolor=face, label=label, **style)
+
+    limit = data.loc[data["element"] == "cost_limit", "value"].iloc[0]
+    handles = [point(_SEED_SIZE, "#444444", "one seed"), point(_MEAN_SIZE, "#444444", "mean of a learner")]
+    if any(method_label(method).kind == "oracle" for method in data["method"].dropna()):
+        handles.append(point(_MEAN_SIZE, "white", "mean of an oracle (sees true labels)"))
+    handles.append(Line2D([], [], label=f"cost limit {limit:g}", **_LIMIT_LINE))
+    handles.append(Line2D([], [], label=f"{method_label(constrained).display} (reference)", **_CON_LINE))
+    handles.append(Line2D([], [], label=f"{method_label(random).display} (return)", **_RANDOM_LINE))
+    return handles

@@ -1,0 +1,126 @@
+"""The one look of all figures: colours, markers, type sizes, and how a figure is saved.
+
+Figures are made without pyplot: a `Figure` of its own has no global state, opens no window and is freed
+with its last reference. The style is applied in a context, so that importing this module changes nothing.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from safemil.evaluation.atomic import atomic_path, write_text
+from safemil.evaluation.tables import csv_text
+
+# Widths of one column and of the full text of a two-column paper, in inches.
+COLUMN_WIDTH = 3.4
+TEXT_WIDTH = 7.0
+
+PNG_DPI = 200
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How one method is drawn in every figure: a colour (hex) and a matplotlib marker."""
+
+    colour: str
+    marker: str
+
+
+# Okabe and Ito's palette, told apart by readers with any colour vision. The lightness of neighbours
+# differs and every marker is its own, so that the figures survive printing in grey.
+METHOD_STYLES: dict[str, MethodStyle] = {
+    "bc": MethodStyle("#000000", "o"),
+    "dwbc_nu": MethodStyle("#E69F00", "s"),
+    "trex_wbc": MethodStyle("#56B4E9", "^"),
+    "safedice": MethodStyle("#009E73", "D"),
+    "safemil": MethodStyle("#D55E00", "*"),
+    "bc_safe": MethodStyle("#0072B2", "v"),
+    "coptidice": MethodStyle("#CC79A7", "P"),
+    "constrained_rl": MethodStyle("#555555", "X"),
+    "random": MethodStyle("#999999", "x"),
+}
+
+_SPARE_COLOURS = ("#8A7F00", "#7A3E00", "#5B4B8A", "#777777")
+_SPARE_MARKERS = ("h", "<", ">", "p", "d", "8")
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.0,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    # Type 42 keeps text in the PDF selectable; journals refuse Type 3.
+    "pdf.fonttype": 42,
+}
+
+
+def method_style(name: str) -> MethodStyle:
+    """Return a method's colour and marker; an unknown method gets a spare pair that its name alone decides.
+
+    Two unknown methods may meet in one of the 24 pairs; give a method that stays a row of its own.
+    """
+    if name in METHOD_STYLES:
+        return METHOD_STYLES[name]
+    number = zlib.crc32(name.encode())  # unlike hash(), the same in every process
+    colour = _SPARE_COLOURS[number % len(_SPARE_COLOURS)]
+    return MethodStyle(colour, _SPARE_MARKERS[number // len(_SPARE_COLOURS) % len(_SPARE_MARKERS)])
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Apply the style inside the block, starting from matplotlib's defaults, not from the user's settings."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        parameters: Any = STYLE  # matplotlib types every key as a literal
+        mpl.rcParams.update(parameters)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of `width` × `height` inches, drawn by Agg, with constrained layout."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, data: pd.DataFrame, path_stem: Path) -> list[Path]:
+    """Write `path_stem`.png (200 dpi), .pdf and .csv (the plotted numbers); return the three paths.
+
+    Each file is atomic, and holds neither a time nor a version of the software that made it, so that the
+    same figure gives the same bytes.
+    """
+    stem = Path(path_stem)
+    png, pdf, csv = (stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv"))
+    with figure_style():
+        with atomic_path(png) as part:
+            figure.savefig(part, format="png", dpi=PNG_DPI, metadata={"Software": None})
+        with atomic_path(pdf) as part:
+            empty = {"CreationDate": None, "Creator": None, "Producer": None}
+            figure.savefig(part, format="pdf", metadata=empty)
+    return [png, pdf, write_text(csv, csv_text(data))]

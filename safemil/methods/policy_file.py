@@ -1,0 +1,88 @@
+"""The policy format: a safetensors file that holds all that is needed to act.
+
+Tensors: `observation_mean`, `observation_std` (d_s,); `trunk.0.weight`, `trunk.0.bias`, `trunk.2.weight`,
+`trunk.2.bias` (ReLU after each); `mean_head.*` (tanh gives the mean action in [-1, 1]); `log_std_head.*`.
+Metadata: `format`, `task`, `method`, `variant`, `seed`, `steps`.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from safemil.errors import UserError
+from safemil.files import replacing
+from safemil.methods.networks import GaussianPolicy
+
+FORMAT = "safemil-policy-1"
+
+
+@dataclass(frozen=True)
+class PolicyMetadata:
+    """What a policy file says about itself; `steps` is the number of gradient steps behind it."""
+
+    task: str
+    method: str
+    variant: str
+    seed: int
+    steps: int
+
+
+class MeanActionPolicy:
+    """A trained policy for rollouts: raw observations in, mean actions out."""
+
+    def __init__(self, policy: GaussianPolicy) -> None:
+        self._policy = policy.eval()
+
+    @torch.inference_mode()
+    def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean actions of raw observations, (n, d_s) -> (n, d_a)."""
+        standardised = self._policy.standardise(torch.from_numpy(np.asarray(observations, np.float32)))
+        mean, _ = self._policy(standardised)
+        actions: NDArray[np.float32] = mean.numpy()
+        return actions
+
+
+def write_networks(path: Path, network: nn.Module, metadata: dict[str, str]) -> None:
+    """Write the parameters and buffers of `network`, atomically."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def write_policy(path: Path, policy: GaussianPolicy, metadata: PolicyMetadata) -> None:
+    """Write a policy, atomically; the same policy gives the same bytes."""
+    write_networks(path, policy, {"format": FORMAT, **{k: str(v) for k, v in asdict(metadata).items()}})
+
+
+def read_policy(path: Path) -> tuple[MeanActionPolicy, PolicyMetadata]:
+    """Read a policy.
+
+    Raises:
+        UserError: the file is missing, damaged, not a policy, or of other shapes than its sizes say.
+    """
+    hint = "train it again, or see the policy format in the documentation"
+    if not path.is_file():
+        raise UserError("no policy here", expected="a policy file", found="no such file", where=path, hint=hint)
+    try:
+        with safe_open(path, framework="pt") as file:
+            raw = file.metadata() or {}
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise UserError("a damaged policy file", found=str(error), where=path, hint=hint) from error
+    if raw.get("format") != FORMAT:
+        raise UserError("not a policy file", expected=FORMAT, found=raw.get("format"), where=path, hint=hint)
+    try:
+        policy = GaussianPolicy(tensors["observation_mean"].shape[0], tensors["mean_head.weight"].shape[0])
+        policy.load_state_dict(tensors)
+        metadata = PolicyMetadata(
+            raw["task"], raw["method"], raw["variant"], int(raw["seed"]), int(raw["steps"])
+        )
+    except (KeyError, RuntimeError) as error:
+        raise UserError("a policy file of the wrong shape", found=str(error), where=path, hint=hint) from error
+    return MeanActionPolicy(policy), metadata

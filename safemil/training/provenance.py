@@ -1,0 +1,70 @@
+"""Where a result comes from: versions, commit, machine; and digests of the code that made it."""
+
+import ast
+import hashlib
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import grimp
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "safety-gymnasium", "dsrl", "h5py", "safetensors", "snakemake")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that can change numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def commit() -> str:
+    """Return the git commit of the project, with `-dirty` where tracked files differ, or `unknown`."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):  # no git, or not a checkout: an archive was unpacked
+        return "unknown"
+    return described.stdout.strip()
+
+
+@cache
+def _import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("safemil", cache_dir=None)
+
+
+def _without_docstrings(source: str) -> str:
+    """Return what a module does, so that editing a comment or a docstring reruns nothing."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _file_of(module: str) -> Path:
+    path = REPOSITORY.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def source_digest(*modules: str) -> str:
+    """Return a digest of the given modules of the package and of all they import from it.
+
+    It changes when code that can change their results does, and not when other code, a comment or a
+    docstring does. Rules carry it as a parameter, for Snakemake does not look into imports.
+    """
+    graph = _import_graph()
+    closure = set(modules).union(*(graph.find_upstream_modules(module) for module in modules))
+    digest = hashlib.sha256()
+    for module in sorted(closure):
+        digest.update(module.encode() + b"\0" + _without_docstrings(_file_of(module).read_text()).encode())
+    return digest.hexdigest()[:16]
