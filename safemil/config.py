@@ -37,7 +37,9 @@ class Variant(_Strict):
 class Config(_Strict):
     """Everything that decides the numbers of a run of the pipeline."""
 
-    run_name: str = Field(pattern=NAME_PATTERN, description="results and figures go into folders of this name")
+    run_name: str = Field(
+        pattern=NAME_PATTERN, description="results and figures go into folders of this name"
+    )
     source: Literal["collected", "dsrl"] = Field("collected", description="where the trajectories are from")
     tasks: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1, description="training seeds of every method")
@@ -58,7 +60,9 @@ class Config(_Strict):
 
     def _unknown_tasks(self) -> list[str]:
         known = load_tasks()
-        return [f"unknown task {t!r}, expected one of {', '.join(known)}" for t in self.tasks if t not in known]
+        return [
+            f"unknown task {t!r}, expected one of {', '.join(known)}" for t in self.tasks if t not in known
+        ]
 
     def _repetitions(self) -> list[str]:
         lists = {"tasks": self.tasks, "seeds": self.seeds}
@@ -76,7 +80,9 @@ class Config(_Strict):
                     problems += [f"methods.{method}.{name}.training.{p}" for p in _problem_lines(error)]
                 unused = set(variant.tasks or ()) - set(self.tasks)
                 if unused:
-                    problems.append(f"methods.{method}.{name}.tasks names tasks that are not run: {sorted(unused)}")
+                    problems.append(
+                        f"methods.{method}.{name}.tasks names tasks that are not run: {sorted(unused)}"
+                    )
         return problems
 
     def training_of(self, method: str, variant: str) -> TrainingSettings:

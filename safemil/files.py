@@ -9,20 +9,25 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure."""
+    """Yield a temporary path beside `path`; rename it to `path` if the block ends without an exception.
+
+    The temporary file lies in the same folder because a rename is atomic only within one file system. If
+    the block fails, the temporary file is removed and a file already at `path` stays as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, atomically."""
+def write_text(path: Path, text: str) -> Path:
+    """Write `text` to `path` atomically, in UTF-8 with Unix line ends on every system; return `path`."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return path
 
 
 def sha256(path: Path) -> str:

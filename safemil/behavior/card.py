@@ -15,7 +15,9 @@ def read_card(path: Path) -> dict[str, Any]:
         UserError: the file is missing.
     """
     if not path.is_file():
-        raise UserError("no card of behaviour policies", expected="a JSON file", found="no such file", where=path)
+        raise UserError(
+            "no card of behaviour policies", expected="a JSON file", found="no such file", where=path
+        )
     card: dict[str, Any] = json.loads(path.read_text())
     return card
 

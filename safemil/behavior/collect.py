@@ -1,11 +1,10 @@
 """Collects the `collected` source: rolls the shipped policies out into a file in DSRL's form.
 
 Every policy acts with Gaussian noise of one and the same standard deviation, so that the noise does not
-tell good behaviour from bad. Kept are the episodes whose cost lies in the range of the task's DSRL file (from 0 to
-its maximum), so that the cost scale and the difficulty are DSRL's.
+tell good behaviour from bad. Kept are the episodes whose cost lies in the range of the task's DSRL file
+(from 0 to its maximum), so that the cost scale and the difficulty are DSRL's.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,12 @@ import numpy as np
 
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.behavior.snapshots import Snapshot, read_snapshots
+from safemil.data.card import source_card, write_card
+from safemil.data.card_plot import plot_source
 from safemil.data.hdf5 import write_labelled
 from safemil.data.trajectories import LabelledTrajectories, Trajectories
 from safemil.errors import UserError
-from safemil.files import sha256, write_text
+from safemil.files import sha256
 from safemil.simulator.rollout import ActionNoise, Episode, roll_out
 from safemil.simulator.seeds import COLLECTION_SEEDS
 from safemil.tasks import Task
@@ -34,7 +35,7 @@ class Collected:
     left_out: int
 
 
-def collect(task: Task, shipped: Path, settings: CollectSettings, output: Path, card: Path) -> None:
+def collect(task: Task, shipped: Path, settings: CollectSettings, output: Path, card_directory: Path) -> None:
     """Roll out every shipped policy and write the episodes and their card.
 
     Args:
@@ -42,7 +43,7 @@ def collect(task: Task, shipped: Path, settings: CollectSettings, output: Path, 
         shipped: the task's behaviour policies.
         settings: episodes per policy and noise.
         output: the HDF5 file.
-        card: JSON with the policies, counts kept and left out, and versions.
+        card_directory: gets the data card: counts kept and left out, quantiles, provenance, versions, a plot.
     """
     snapshots = read_snapshots(shipped)
     collected = []
@@ -52,10 +53,15 @@ def collect(task: Task, shipped: Path, settings: CollectSettings, output: Path, 
             costs = [episode.episode_cost for episode in collected[-1].kept] or [float("nan")]
             progress.update(index + 1, {"kept": len(collected[-1].kept), "mean cost": float(np.mean(costs))})
     if not any(item.kept for item in collected):
-        raise UserError("no episode lies in the cost range", expected=f"0 to {task.dsrl_max_cost}", where=shipped)
-    attributes = {"task": task.name, "source": "collected", **{f"version_{k}": v for k, v in versions().items()}}
-    write_labelled(output, _labelled(task, collected), attributes)
-    write_text(card, json.dumps(_card(task, shipped, settings, collected), indent=1) + "\n")
+        raise UserError(
+            "no episode lies in the cost range", expected=f"0 to {task.dsrl_max_cost}", where=shipped
+        )
+    data = _labelled(collected)
+    attributes = _attributes(task, shipped, settings, collected)
+    title = f"{task.paper_name}, collected: {data.trajectories.n_trajectories} trajectories"
+    write_labelled(output, data, attributes)
+    card = source_card(data, task=task.name, source="collected", attributes=attributes)
+    write_card(card_directory, card, plot_source(data.returns, data.episode_costs, title))
 
 
 def _roll_out(task: Task, index: int, snapshot: Snapshot, settings: CollectSettings) -> Collected:
@@ -67,7 +73,7 @@ def _roll_out(task: Task, index: int, snapshot: Snapshot, settings: CollectSetti
     return Collected(snapshot, kept, len(episodes) - len(kept))
 
 
-def _labelled(task: Task, collected: Sequence[Collected]) -> LabelledTrajectories:
+def _labelled(collected: Sequence[Collected]) -> LabelledTrajectories:
     episodes = [episode for item in collected for episode in item.kept]
     origin = [item.snapshot for item in collected for _ in item.kept]
     lengths = np.array([episode.length for episode in episodes], dtype=np.int64)
@@ -95,23 +101,19 @@ def _labelled(task: Task, collected: Sequence[Collected]) -> LabelledTrajectorie
     )
 
 
-def _card(
+def _attributes(
     task: Task, shipped: Path, settings: CollectSettings, collected: Sequence[Collected]
-) -> dict[str, object]:
-    costs = [episode.episode_cost for item in collected for episode in item.kept]
-    returns = [episode.episode_return for item in collected for episode in item.kept]
+) -> dict[str, str]:
     return {
         "task": task.name,
         "source": "collected",
-        "shipped_policies_sha256": sha256(shipped),
-        "settings": settings.model_dump(mode="json"),
-        "cost_range_kept": [0.0, task.dsrl_max_cost],
-        "episodes_kept": len(costs),
-        "episodes_left_out": sum(item.left_out for item in collected),
-        "cost_quantiles_0_25_50_75_100": np.quantile(costs, [0, 0.25, 0.5, 0.75, 1]).tolist(),
-        "return_quantiles_0_25_50_75_100": np.quantile(returns, [0, 0.25, 0.5, 0.75, 1]).tolist(),
-        "policies": [
-            {"name": item.snapshot.name, "kept": len(item.kept), "left_out": item.left_out} for item in collected
-        ],
-        "versions": versions(),
+        "policies": str(len(collected)),
+        "policies_sha256": sha256(shipped),
+        "episodes_per_policy": str(settings.episodes_per_policy),
+        "noise_std": str(settings.noise_std),
+        "noise_seed": str(settings.seed),
+        "cost_range_kept": f"0 to {task.dsrl_max_cost:g}",
+        "episodes_kept": str(sum(len(item.kept) for item in collected)),
+        "episodes_left_out": str(sum(item.left_out for item in collected)),
+        **{f"version of {name}": value for name, value in versions().items()},
     }

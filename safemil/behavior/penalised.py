@@ -31,10 +31,13 @@ class PenalisedTask(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._episode_cost = 0.0
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,  # noqa: ARG002  # Gymnasium's signature
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode; true return and cost are counted from here."""
-        observation, _ = self._environment.reset(seed=seed, options=options)
+        observation, _ = self._environment.reset(seed=seed)
         self._episode_return = self._episode_cost = 0.0
         return np.asarray(observation, np.float32), {}
 
@@ -42,7 +45,7 @@ class PenalisedTask(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Step the task; at the episode's end `info["episode_totals"]` holds true (return, cost)."""
-        observation, reward, cost, terminated, truncated, _ = self._environment.step(action)  # type: ignore[misc]
+        observation, reward, cost, terminated, truncated, _ = self._environment.step(action)
         self._episode_return += float(reward)
         self._episode_cost += float(cost)
         info: dict[str, Any] = {}

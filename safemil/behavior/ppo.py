@@ -9,7 +9,6 @@ bits; the shipped policies, not the runs, are what results depend on.
 
 import json
 import math
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from safemil.behavior.penalised import PenalisedTask
 from safemil.behavior.settings import BehaviorRun
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
+from safemil.files import write_text
 from safemil.tasks import get_task
 from safemil.training.progress import Progress
 
@@ -37,9 +37,9 @@ CHECKPOINT_EVERY_SNAPSHOTS = 5
 
 def take_snapshot(run: BehaviorRun, model: PPO, normaliser: VecNormalize) -> Snapshot:
     """Copy the mean-action network and the observation statistics out of the learner."""
-    layers = [module for module in model.policy.mlp_extractor.policy_net if isinstance(module, torch.nn.Linear)]
-    layers.append(model.policy.action_net)
-    statistics = normaliser.obs_rms
+    hidden: Any = model.policy.mlp_extractor.policy_net
+    layers = [module for module in hidden if isinstance(module, torch.nn.Linear)] + [model.policy.action_net]
+    statistics: Any = normaliser.obs_rms
     return Snapshot(
         run=run.name,
         step=int(model.num_timesteps),
@@ -66,17 +66,17 @@ class _Files:
         normaliser_part = self.normaliser.with_suffix(".part")
         normaliser.save(str(normaliser_part))
         write_snapshots(self.snapshots, snapshots)
-        os.replace(model_part, self.model)
-        os.replace(normaliser_part, self.normaliser)
-        state_part = self.state.with_suffix(".part")
-        state_part.write_text(json.dumps({"step": int(model.num_timesteps)}))
-        os.replace(state_part, self.state)
+        model_part.replace(self.model)
+        normaliser_part.replace(self.normaliser)
+        write_text(self.state, json.dumps({"step": int(model.num_timesteps)}))
 
 
 class _Keeper(BaseCallback):
     """Keeps the noise floor, takes snapshots, saves checkpoints and reports progress."""
 
-    def __init__(self, run: BehaviorRun, files: _Files, snapshots: list[Snapshot], progress: Progress) -> None:
+    def __init__(
+        self, run: BehaviorRun, files: _Files, snapshots: list[Snapshot], progress: Progress
+    ) -> None:
         super().__init__()
         self._run = run
         self._files = files
@@ -143,7 +143,9 @@ def _fresh_learner(run: BehaviorRun) -> PPO:
 def _resumed_learner(run: BehaviorRun, files: _Files) -> tuple[PPO, list[Snapshot]]:
     environments = VecNormalize.load(str(files.normaliser), _make_environments(run))
     model = PPO.load(files.model, env=environments, device="cpu")
-    snapshots = [snapshot for snapshot in read_snapshots(files.snapshots) if snapshot.step <= model.num_timesteps]
+    snapshots = [
+        snapshot for snapshot in read_snapshots(files.snapshots) if snapshot.step <= model.num_timesteps
+    ]
     model.set_random_seed(run.training_seed + model.num_timesteps)
     return model, snapshots
 

@@ -19,7 +19,9 @@ class RunGroup(_Strict):
 
     penalty: float = Field(ge=0, description="reward taken away per unit of cost, at the end")
     free_steps: int = Field(0, ge=0, description="environment steps without any penalty at the start")
-    ramp_steps: int = Field(0, ge=0, description="environment steps over which the penalty then grows to its end")
+    ramp_steps: int = Field(
+        0, ge=0, description="environment steps over which the penalty then grows to its end"
+    )
     training_seeds: tuple[int, ...]
     steps: int = Field(gt=0, description="environment steps of one run")
 
@@ -81,7 +83,9 @@ def behavior_runs(task: str, path: Path = BEHAVIOR_TABLE) -> dict[str, BehaviorR
     """List the runs of one task by name, in the table's order."""
     table = load_behavior(path)
     if task not in table:
-        raise UserError("no behaviour runs for this task", expected=f"one of {list(table)}", found=task, where=path)
+        raise UserError(
+            "no behaviour runs for this task", expected=f"one of {list(table)}", found=task, where=path
+        )
     settings = table[task]
     runs = [
         BehaviorRun(task=task, group=group, training_seed=seed, settings=settings)

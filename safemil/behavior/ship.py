@@ -1,10 +1,10 @@
 """Chooses which snapshots ship with the project, judges each, and writes them with their card.
 
 Selection looks at true returns and costs: these are behaviour policies, not learners. It uses environment
-seeds of its own, neither those of collecting nor those of evaluation. Every snapshot is judged by its mean action;
-the ones that ship cover the cost range of the task's DSRL file, at most a few per run and cost band, so
-that no cost level is left out and no run dominates. The constrained reference is the snapshot with the highest return
-among those whose mean cost is at most `REFERENCE_COST`, judged anew on more episodes.
+seeds of its own, neither those of collecting nor those of evaluation. Every snapshot is judged by its mean
+action; the ones that ship cover the cost range of the task's DSRL file, at most a few per run and cost
+band, so that no cost level is left out and no run dominates. The constrained reference is the snapshot
+with the highest return among those whose mean cost is at most `REFERENCE_COST`, judged anew on more episodes.
 """
 
 import json
@@ -45,9 +45,7 @@ class Judged:
     mean_cost: float
 
 
-def judge(
-    task: Task, snapshot: Snapshot, n_episodes: int, noise_std: float = 0.0
-) -> Judged:
+def judge(task: Task, snapshot: Snapshot, n_episodes: int, noise_std: float = 0.0) -> Judged:
     """Roll out a snapshot's mean action, with the collecting noise if given, and average."""
     noise = ActionNoise(noise_std, seed=0) if noise_std else None
     seeds = SELECTION_SEEDS[:n_episodes]
@@ -102,7 +100,9 @@ def choose_reference(task: Task, judged: Sequence[Judged]) -> Judged:
     return max(within, key=lambda item: item.mean_return) if within else min(again, key=lambda i: i.mean_cost)
 
 
-def ship(task: Task, settings: TaskBehavior, snapshot_files: Sequence[Path], output: Path, card: Path) -> None:
+def ship(
+    task: Task, settings: TaskBehavior, snapshot_files: Sequence[Path], output: Path, card: Path
+) -> None:
     """Judge all snapshots of a task's runs and write those that ship, and their card.
 
     Args:

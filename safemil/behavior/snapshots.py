@@ -4,16 +4,16 @@ A snapshot needs neither torch nor the RL library to act, so that collecting dep
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from safemil.errors import UserError
+from safemil.files import replacing
 
 FloatArray = NDArray[np.float32]
 _SEPARATOR = "/"
@@ -58,7 +58,7 @@ class Snapshot:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = np.tanh(hidden @ weight.T + bias)
         action = hidden @ self.weights[-1].T + self.biases[-1]
-        return np.clip(action, -1.0, 1.0, dtype=np.float32)
+        return np.asarray(np.clip(action, -1.0, 1.0), dtype=np.float32)
 
     def tensors(self) -> dict[str, FloatArray]:
         """Return every array under the key it has in a file."""
@@ -73,10 +73,8 @@ def write_snapshots(path: Path, snapshots: list[Snapshot]) -> None:
     """Write snapshots to one safetensors file, atomically."""
     tensors = {key: array for snapshot in snapshots for key, array in snapshot.tensors().items()}
     index = [{"name": snapshot.name, "run": snapshot.run, "step": snapshot.step} for snapshot in snapshots]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    save_file(tensors, temporary, metadata={"snapshots": json.dumps(index)})
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"snapshots": json.dumps(index)})
 
 
 def read_snapshots(path: Path) -> list[Snapshot]:
@@ -95,18 +93,18 @@ def read_snapshots(path: Path) -> list[Snapshot]:
         )
     with safe_open(path, framework="numpy") as file:
         index = json.loads(file.metadata()["snapshots"])
-        keys = list(file.keys())
-        return [_read_one(file, entry, keys) for entry in index]
+    tensors = load_file(path)
+    return [_from_tensors(entry, tensors) for entry in index]
 
 
-def _read_one(file: safe_open, entry: dict[str, str | int], keys: list[str]) -> Snapshot:
+def _from_tensors(entry: dict[str, str | int], tensors: dict[str, FloatArray]) -> Snapshot:
     prefix = f"{entry['name']}{_SEPARATOR}"
-    n_layers = sum(key.startswith(prefix + "weight") for key in keys)
+    n_layers = sum(key.startswith(prefix + "weight") for key in tensors)
     return Snapshot(
         run=str(entry["run"]),
         step=int(entry["step"]),
-        observation_mean=file.get_tensor(prefix + "observation_mean"),
-        observation_std=file.get_tensor(prefix + "observation_std"),
-        weights=tuple(file.get_tensor(f"{prefix}weight{layer}") for layer in range(n_layers)),
-        biases=tuple(file.get_tensor(f"{prefix}bias{layer}") for layer in range(n_layers)),
+        observation_mean=tensors[prefix + "observation_mean"],
+        observation_std=tensors[prefix + "observation_std"],
+        weights=tuple(tensors[f"{prefix}weight{layer}"] for layer in range(n_layers)),
+        biases=tuple(tensors[f"{prefix}bias{layer}"] for layer in range(n_layers)),
     )

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict
 
 import safemil
 from safemil.data.split import BuiltSplit, SplitSettings
-from safemil.data.storage import written_atomically
 from safemil.data.trajectories import IndexArray, LabelledTrajectories
+from safemil.files import replacing, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -318,8 +318,7 @@ def write_card(directory: Path, card: SourceCard | SplitCard, figure: "Figure") 
     """
     paths = (directory / "card.json", directory / "card.md", directory / "card.png")
     for path, text in zip(paths, (card_json(card), card_markdown(card)), strict=False):
-        with written_atomically(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    with written_atomically(paths[2]) as partial:
+        write_text(path, text)
+    with replacing(paths[2]) as partial:
         figure.savefig(partial, format="png")
     return paths

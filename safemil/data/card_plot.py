@@ -19,7 +19,7 @@ _VERMILION = "#D55E00"
 
 
 def _axes(title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+    figure = Figure(figsize=(7.6, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title)
     axes.set_xlabel("episode cost (undiscounted sum)")

@@ -1,6 +1,5 @@
 """Opens and writes HDF5 files for this room: atomic, byte-deterministic, with errors a person can act on."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safemil.errors import UserError
+from safemil.files import replacing
 
 # One fixed version of the file format: it is what HDF5 1.8 and later read, it allows attributes above 64 KB
 # (provenance of many trajectories), and it keeps the bytes from depending on the library's default.
@@ -20,24 +20,9 @@ _COMPRESSION = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 
 
 @contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; on success it takes the place of `path`.
-
-    On an error, `path` is as it was before, and the temporary file is gone.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
 def new_file(path: Path) -> Iterator[h5py.File]:
     """Open a new HDF5 file that appears at `path` only once it is complete."""
-    with written_atomically(path) as partial, h5py.File(partial, "w", libver=_FORMAT_VERSION) as file:
+    with replacing(path) as partial, h5py.File(partial, "w", libver=_FORMAT_VERSION) as file:
         yield file
 
 

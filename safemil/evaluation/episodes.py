@@ -14,7 +14,7 @@ import pyarrow
 from pyarrow import parquet
 
 from safemil.errors import UserError
-from safemil.evaluation.atomic import atomic_path
+from safemil.files import replacing
 
 CELL = ["task", "source", "method", "variant"]
 KEY = [*CELL, "seed", "step", "episode"]
@@ -136,7 +136,7 @@ def write_episodes(path: Path, frame: pd.DataFrame) -> Path:
     valid = validate_episodes(frame, where=path).sort_values(KEY)
     # An explicit schema, because the one derived from pandas carries pandas' version into the file.
     table = pyarrow.Table.from_pandas(valid, schema=ARROW_SCHEMA, preserve_index=False)
-    with atomic_path(Path(path)) as part:
+    with replacing(Path(path)) as part:
         parquet.write_table(table.replace_schema_metadata(None), part, compression="zstd")
     return Path(path)
 

@@ -68,7 +68,9 @@ def evaluate_policy(
         UserError: the policy is of another run than `key` says, or cannot be read or rolled out.
     """
     policy, metadata = read_policy(policy_path)
-    found: dict[str, str | int] = {name: getattr(metadata, name) for name in ("task", "method", "variant", "seed")}
+    found: dict[str, str | int] = {
+        name: getattr(metadata, name) for name in ("task", "method", "variant", "seed")
+    }
     if found != key:
         raise UserError("the policy is of another run", expected=key, found=found, where=policy_path)
     title = "evaluate {task} {method}/{variant} seed {seed}".format(**key)
@@ -77,7 +79,13 @@ def evaluate_policy(
 
 
 def evaluate_reference(
-    reference: str, task: Task, shipped: Path, card: Path, output: Path, settings: EvaluationSettings, source: str
+    reference: str,
+    task: Task,
+    shipped: Path,
+    card: Path,
+    output: Path,
+    settings: EvaluationSettings,
+    source: str,
 ) -> None:
     """Roll out the constrained behaviour policy or the uniformly random policy.
 

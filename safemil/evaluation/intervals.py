@@ -40,11 +40,12 @@ def bootstrap_interval(
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; scipy.stats.bootstrap.
     """
-    n_seeds, n_scores = values.shape
-    if n_seeds < MINIMUM_SEEDS:
-        return np.full(n_scores, np.nan), np.full(n_scores, np.nan)
+    low, high = np.full((2, values.shape[1]), np.nan)
+    defined = ~np.isnan(values).any(axis=0)
+    if values.shape[0] < MINIMUM_SEEDS or not defined.any():
+        return low, high
     result = stats.bootstrap(
-        (values,),
+        (values[:, defined],),
         np.mean,
         axis=0,
         vectorized=True,
@@ -54,4 +55,5 @@ def bootstrap_interval(
         method="percentile",
         rng=np.random.default_rng(seed),
     )
-    return np.asarray(result.confidence_interval.low), np.asarray(result.confidence_interval.high)
+    low[defined], high[defined] = result.confidence_interval
+    return low, high

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from safemil.evaluation.atomic import write_text
 from safemil.evaluation.scores import COST_LIMIT
 from safemil.evaluation.table_latex import main_table_latex
 from safemil.evaluation.table_markdown import main_table_markdown
+from safemil.files import write_text
 
 
 def csv_text(frame: pd.DataFrame) -> str:

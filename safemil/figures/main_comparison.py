@@ -152,7 +152,7 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None
     _separate_oracles(axes, methods)
     axes.set_xlim(-0.6, len(methods) - 0.4)
     if (panel["quantity"] != "return").all():
-        axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
+        axes.set_ylim(bottom=-0.06 * axes.get_ylim()[1])  # room for markers at a cost of 0
 
 
 def _mark_not_run(axes: Axes, position: int) -> None:

@@ -16,8 +16,8 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from safemil.evaluation.atomic import atomic_path, write_text
 from safemil.evaluation.tables import csv_text
+from safemil.files import replacing, write_text
 
 # Widths of one column and of the full text of a two-column paper, in inches.
 COLUMN_WIDTH = 3.4
@@ -118,9 +118,9 @@ def save_figure(figure: Figure, data: pd.DataFrame, path_stem: Path) -> list[Pat
     stem = Path(path_stem)
     png, pdf, csv = (stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv"))
     with figure_style():
-        with atomic_path(png) as part:
+        with replacing(png) as part:
             figure.savefig(part, format="png", dpi=PNG_DPI, metadata={"Software": None})
-        with atomic_path(pdf) as part:
+        with replacing(pdf) as part:
             empty = {"CreationDate": None, "Creator": None, "Producer": None}
             figure.savefig(part, format="pdf", metadata=empty)
     return [png, pdf, write_text(csv, csv_text(data))]

@@ -100,7 +100,7 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
         return POLICY_LOSSES[self.training.policy_loss](mean, log_std, actions)
 
     def step_policy(self, loss: Tensor) -> float:
-        """Take the policy's step with its decayed learning rate; returns the gradient norm before clipping."""
+        """Take the policy's step at its decayed learning rate; returns the gradient norm before clipping."""
         share_left = 1.0 - self.steps_done / self.training.steps
         for group in self.optimizers["policy"].param_groups:
             group["lr"] = self.training.learning_rate * share_left

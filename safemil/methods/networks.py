@@ -4,6 +4,7 @@ Every method has the same policy class (MLP 256-256, ReLU; Gaussian with tanh-sq
 state-dependent log standard deviation in [-5, 2]), evaluated by its mean.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
 def multilayer_perceptron(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
     """Chain linear layers of the given sizes with `activation` between them (none after the last)."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
 

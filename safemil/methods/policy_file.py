@@ -68,7 +68,9 @@ def read_policy(path: Path) -> tuple[MeanActionPolicy, PolicyMetadata]:
     """
     hint = "train it again, or see the policy format in the documentation"
     if not path.is_file():
-        raise UserError("no policy here", expected="a policy file", found="no such file", where=path, hint=hint)
+        raise UserError(
+            "no policy here", expected="a policy file", found="no such file", where=path, hint=hint
+        )
     try:
         with safe_open(path, framework="pt") as file:
             raw = file.metadata() or {}
@@ -84,5 +86,7 @@ def read_policy(path: Path) -> tuple[MeanActionPolicy, PolicyMetadata]:
             raw["task"], raw["method"], raw["variant"], int(raw["seed"]), int(raw["steps"])
         )
     except (KeyError, RuntimeError) as error:
-        raise UserError("a policy file of the wrong shape", found=str(error), where=path, hint=hint) from error
+        raise UserError(
+            "a policy file of the wrong shape", found=str(error), where=path, hint=hint
+        ) from error
     return MeanActionPolicy(policy), metadata

@@ -36,5 +36,7 @@ def find_method(method: str) -> type[Learner[Any, Any]]:
         raise UserError("the method's module cannot be imported", found=str(error), where=name) from error
     learner = getattr(module, "METHOD", None)
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
-        raise UserError("not a method", expected="METHOD = a subclass of Learner", found=repr(learner), where=name)
+        raise UserError(
+            "not a method", expected="METHOD = a subclass of Learner", found=repr(learner), where=name
+        )
     return learner

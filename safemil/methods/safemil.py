@@ -16,16 +16,16 @@ after which the policy takes a step on the same unlabelled segments, with c deta
     state_action (Eq. 14)                     w(s, a) = 1 - c(s, a), or exp(-c / beta) as an option
     threshold                                 w_i = 1{C_i <= b}, b = mean_N(C) - 0.1 std_N(C) unless given
 
-Constants: gamma 0.99 and beta 0.6 and B 32 (development repository of the first author, relation to the published
-numbers unknown); K 128 and H 5 (paper).
+Constants: gamma 0.99, beta 0.6 and B 32 (development repository of the first author, whose relation to
+the published numbers is unknown); K 128 and H 5 (paper).
 
 Deviations and choices of ours: the form of Eq. 14 is unconfirmed; a segment of whole-trajectory mode is
 divided by its own length; threshold weights are scaled to mean 1; the cost network's learning rate is the
 policy's unless given, without decay.
 
 Logged: `cost_loss`, `score_difference` (Score(B_n) - Score(B_u), positive when the order is learned),
-`cost_non_preferred` and `cost_unlabelled` (mean c of either batch), `policy_loss`, `effective_share` (effective
-sample size of the weights as a share of the batch), gradient norms before clipping.
+`cost_non_preferred` and `cost_unlabelled` (mean c of either batch), `policy_loss`, `effective_share`
+(effective sample size of the weights as a share of the batch), gradient norms before clipping.
 """
 
 from dataclasses import dataclass

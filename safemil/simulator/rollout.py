@@ -1,14 +1,17 @@
 """Rolls out a policy: exactly one episode per environment seed, several environments side by side.
 
 The environments run in this process and the policy sees their observations as one batch, which is quicker
-than passing them between processes. An environment that finishes an episode starts the next seed that waits,
-and every episode that was started is run to its end: a budget of steps instead would favour short episodes.
+than passing them between processes. Every seed is run to the end of its episode: a budget of steps instead
+would favour short episodes.
 
-An episode depends on its own seed only. Its reset and its noise are drawn from that seed, and the batch
-always has the same shape, because the rounding of a matrix product depends on the shape (not on other rows).
+An episode depends on its own seed and on the number of environments, not on the other seeds. Its reset and
+its noise are drawn from its seed. The output of a network rounds differently in batches of another shape and
+in other rows of a batch, so the shape is fixed, and the row is the seed modulo the number of environments.
+Runs of consecutive seeds fill all rows evenly.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -132,7 +135,7 @@ def roll_out(
     Args:
         task: the task.
         policy: what acts; it always receives `n_environments` rows, also when fewer episodes are running.
-        environment_seeds: the seed of each episode.
+        environment_seeds: the seed of each episode, not negative; best a run of consecutive numbers.
         n_environments: number of environments side by side.
         noise: added to the policy's actions; none if None.
         fast: use the fast path of the simulator.
@@ -147,11 +150,14 @@ def roll_out(
     """
     if n_environments < 1:
         raise UserError("no environment to roll out in", expected="n_environments >= 1", found=n_environments)
-    waiting = iter(enumerate(environment_seeds))
+    waiting: dict[int, deque[tuple[int, int]]] = {}
+    for position, seed in enumerate(environment_seeds):
+        waiting.setdefault(int(seed) % n_environments, deque()).append((position, int(seed)))
     batch = _Batch(task, n_environments)
-    rows = range(min(n_environments, len(environment_seeds)))
-    slots = [_Slot(task, batch, row, noise, fast=fast, keep_transitions=keep_transitions) for row in rows]
-    running = [slot for slot in slots if _start_next(slot, waiting)]
+    running = [
+        _Slot(task, batch, row, waiting[row], noise, fast=fast, keep_transitions=keep_transitions)
+        for row in sorted(waiting)
+    ]
     finished: dict[int, Episode] = {}
     while running:
         actions = batch.choose_actions(policy, [slot.row for slot in running])
@@ -161,7 +167,7 @@ def roll_out(
             finished[slot.position] = slot.finish()
             if on_episode is not None:
                 on_episode(len(finished))
-            if not _start_next(slot, waiting):
+            if not slot.start_next():
                 running.remove(slot)
     return [finished[position] for position in range(len(environment_seeds))]
 
@@ -192,12 +198,20 @@ class _Batch:
 
 
 class _Slot:
-    """One environment, the episode that runs in it, and its row of the batch."""
+    """One environment, the episode that runs in it, the seeds that wait for it, and its row of the batch."""
 
     def __init__(
-        self, task: Task, batch: _Batch, row: int, noise: Noise | None, *, fast: bool, keep_transitions: bool
+        self,
+        task: Task,
+        batch: _Batch,
+        row: int,
+        waiting: deque[tuple[int, int]],
+        noise: Noise | None,
+        *,
+        fast: bool,
+        keep_transitions: bool,
     ) -> None:
-        self.row = row
+        self.row, self._waiting = row, waiting
         self._batch, self._task, self._noise, self._keep = batch, task, noise, keep_transitions
         self._environment = make_environment(task, fast=fast)
         self._draws: NDArray[np.float32] | None = None
@@ -206,16 +220,20 @@ class _Slot:
         self._actions = np.zeros((steps, task.action_size), np.float32)
         self._rewards = np.zeros(steps, np.float32)
         self._costs = np.zeros(steps, np.float32)
+        self.start_next()
 
-    def start(self, position: int, seed: int) -> None:
-        """Begin the episode of this seed, the one at `position` in the list of seeds."""
-        self.position, self._seed = position, int(seed)
+    def start_next(self) -> bool:
+        """Begin the episode of the next seed that waits; return whether there was one."""
+        if not self._waiting:
+            return False
+        self.position, self._seed = self._waiting.popleft()
         self._length, self._return, self._cost, self._terminated = 0, 0.0, 0.0, False
         observation, _ = self._environment.reset(seed=self._seed)
         self._batch.observations[self.row] = self._observations[0] = observation
         if self._noise is not None:
             self._draws = self._noise.draw(self._seed, self._task.episode_length, self._task.action_size)
             self._batch.noise[self.row] = self._draws[0]
+        return True
 
     def step(self, action: NDArray[np.float32]) -> bool:
         """Take one step, write what follows into the batch; return whether the episode is over."""
@@ -254,12 +272,3 @@ class _Slot:
             episode_cost=self._cost,
             length=self._length,
         )
-
-
-def _start_next(slot: _Slot, waiting: Iterator[tuple[int, int]]) -> bool:
-    """Start the next waiting seed in a slot; return whether there was one."""
-    following = next(waiting, None)
-    if following is None:
-        return False
-    slot.start(*following)
-    return True

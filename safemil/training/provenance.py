@@ -11,7 +11,17 @@ from pathlib import Path
 import grimp
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "safety-gymnasium", "dsrl", "h5py", "safetensors", "snakemake")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "gymnasium",
+    "mujoco",
+    "safety-gymnasium",
+    "dsrl",
+    "h5py",
+    "safetensors",
+    "snakemake",
+)
 
 
 def versions() -> dict[str, str]:

@@ -20,10 +20,14 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(1e-3, gt=0, description="of the policy, decayed linearly to 0")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's, for every network")
     gradient_clip: float = Field(10.0, gt=0, description="largest gradient norm of each network by itself")
-    policy_loss: Literal["nll", "mse"] = Field("nll", description="-log pi(a|s), or squared error of the mean")
+    policy_loss: Literal["nll", "mse"] = Field(
+        "nll", description="-log pi(a|s), or squared error of the mean"
+    )
     bag_pairs: int = Field(1, gt=0, description="B, pairs of bags per update")
     bag_size: int = Field(128, gt=0, description="K, segments per bag")
-    segment_length: int | Literal["full"] = Field(5, description="H, steps per segment; full = whole trajectories")
+    segment_length: int | Literal["full"] = Field(
+        5, description="H, steps per segment; full = whole trajectories"
+    )
     log_every: int = Field(100, gt=0, description="steps between two rows of train.csv")
     checkpoint_every: int = Field(1000, gt=0, description="steps between two checkpoints for resuming")
 
@@ -36,7 +40,7 @@ class TrainingSettings(BaseModel):
         """Return how many unlabelled transitions a policy step sees: B * K * H.
 
         Args:
-            lengths: (M,) lengths of the unlabelled trajectories; their mean stands for H in whole-trajectory mode.
+            lengths: (M,) lengths of the unlabelled trajectories; their mean is H for whole trajectories.
         """
         length = round(float(lengths.mean())) if self.segment_length == "full" else self.segment_length
         return self.segments_per_batch * length

@@ -108,7 +108,10 @@ def _prepare(request: RunRequest, data_path: Path) -> tuple[TrainingState, dict[
     metadata = read_training_metadata(data_path)
     if metadata.task != request.task:
         raise UserError(
-            "the training file is of another task", expected=request.task, found=metadata.task, where=data_path
+            "the training file is of another task",
+            expected=request.task,
+            found=metadata.task,
+            where=data_path,
         )
     data = read_training_data(data_path)
     learner = method(data, settings, request.training, torch_stream(request.seed, "initial weights"))
@@ -153,7 +156,9 @@ def _write_outputs(
     )
     write_policy(directory / "policy.safetensors", state.learner.policy, metadata)
     others = nn.ModuleDict({n: net for n, net in state.learner.networks.items() if n != "policy"})
-    write_networks(directory / "networks.safetensors", others, {k: str(v) for k, v in asdict(metadata).items()})
+    write_networks(
+        directory / "networks.safetensors", others, {k: str(v) for k, v in asdict(metadata).items()}
+    )
     with replacing(directory / "train.csv") as temporary:
         pd.DataFrame(state.log.rows).to_csv(temporary, index=False, float_format="%.9g")
     write_text(directory / "run.json", json.dumps(record, indent=2, sort_keys=True) + "\n")

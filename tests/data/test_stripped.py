@@ -76,8 +76,8 @@ def test_nothing_in_the_file_tells_rewards_costs_or_preferences(path, drawn):
         for label in per_transition[name.split("/")[0]]:
             for column in columns:
                 if len(column) == len(label) and column.std() > 0:
-                    # Random numbers: any larger correlation would be a leak of this project's making.
-                    assert abs(np.corrcoef(column, label)[0, 1]) < 0.3, name
+                    # Random numbers, 60 or more: a leak would correlate perfectly, chance stays well below.
+                    assert abs(np.corrcoef(column, label)[0, 1]) < 0.6, name
     order = np.arange(len(labels.unlabelled_is_preferred))
     assert abs(np.corrcoef(order, labels.unlabelled_is_preferred)[0, 1]) < 0.5
 

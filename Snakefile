@@ -1,0 +1,49 @@
+# The benchmark as a workflow: data -> training -> rollouts -> tables and figures.
+#
+#   snakemake --cores 8 all                                        the default configuration
+#   snakemake --cores all all --configfile config/quick.yaml       a first look within 10 minutes
+#   snakemake --cores 1 figure_main --configfile ...               redraws one figure
+#
+# Targets: all, data, train, tables, figures, figure_main, behavior.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/behavior.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/rollout.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+localrules:
+    all,
+    data,
+    train,
+    tables,
+    figures,
+    behavior,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.input,
+        rules.figures.input,
+        rules.data.input,
+
+
+onstart:
+    write_resolved(CONFIG, Path(RESOLVED_CONFIG))
+
+
+onsuccess:
+    print_where_results_are()

@@ -1,0 +1,5 @@
+"""Allows `python -m safemil`."""
+
+from safemil.cli import main
+
+main()

@@ -1,0 +1,266 @@
+"""The command line: one thin command per rule of the workflow, each of which a person can paste.
+
+Heavy imports happen inside the commands, so that `safemil --help` is quick.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from safemil.errors import UserError
+
+PATH = click.Path(path_type=Path)
+CONFIG = click.option(
+    "--config", "config_path", type=PATH, required=True, help="Resolved configuration (JSON)."
+)
+TASK = click.option("--task", "task_name", required=True, help="Task id, e.g. swimmer_velocity.")
+SHIPPED = click.option(
+    "--policies", type=PATH, required=True, help="Shipped behaviour policies (safetensors)."
+)
+OUTPUT = click.option("--output", type=PATH, required=True, help="File to write.")
+METHOD = click.option("--method", required=True, help="Method name, or the dotted path of a module.")
+VARIANT = click.option("--variant", default="default", show_default=True, help="Variant of the method.")
+SEED = click.option("--seed", type=int, required=True, help="Training seed.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """SafeMIL benchmark: collect, split, train, evaluate, tabulate, draw."""
+
+
+@cli.command()
+@click.argument("config_file", type=PATH)
+@OUTPUT
+def resolve(config_file: Path, output: Path) -> None:
+    """Check CONFIG_FILE (YAML) and write it with every default filled in."""
+    import yaml
+
+    from safemil.config import parse_config, write_resolved
+
+    if not config_file.is_file():
+        raise UserError(
+            "no configuration here", expected="a YAML file", found="no such file", where=config_file
+        )
+    write_resolved(parse_config(yaml.safe_load(config_file.read_text()), config_file), output)
+
+
+@cli.command()
+@OUTPUT
+def schema(output: Path) -> None:
+    """Write the JSON schema of the configuration."""
+    from safemil.config import schema_text
+    from safemil.files import write_text
+
+    write_text(output, schema_text())
+
+
+@cli.command("behavior-train")
+@TASK
+@click.option("--run", "run_name", required=True, help="Run of config/behavior.yaml, e.g. fixed0.5_seed1.")
+@click.option("--directory", type=PATH, required=True, help="Keeps checkpoint and snapshots.")
+def behavior_train(task_name: str, run_name: str, directory: Path) -> None:
+    """Train one behaviour run, or go on with a killed one."""
+    from safemil.behavior.ppo import train_behavior
+    from safemil.behavior.settings import behavior_runs
+
+    runs = behavior_runs(task_name)
+    if run_name not in runs:
+        raise UserError("unknown behaviour run", expected=f"one of {', '.join(runs)}", found=run_name)
+    train_behavior(runs[run_name], directory)
+
+
+@cli.command("behavior-ship")
+@TASK
+@click.option("--snapshots", type=PATH, multiple=True, required=True, help="Snapshots of one run; repeat.")
+@OUTPUT
+@click.option("--card", type=PATH, required=True, help="JSON card to write.")
+def behavior_ship(task_name: str, snapshots: tuple[Path, ...], output: Path, card: Path) -> None:
+    """Judge the snapshots of a task's runs and write those that ship, with their card."""
+    from safemil.behavior.settings import load_behavior
+    from safemil.behavior.ship import ship
+    from safemil.tasks import get_task
+
+    ship(get_task(task_name), load_behavior()[task_name], snapshots, output, card)
+
+
+@cli.command()
+@CONFIG
+@TASK
+@SHIPPED
+@OUTPUT
+@click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
+def collect(config_path: Path, task_name: str, policies: Path, output: Path, card_directory: Path) -> None:
+    """Roll the shipped behaviour policies out into a file in DSRL's form."""
+    from safemil.behavior.collect import collect as collect_source
+    from safemil.config import read_resolved
+    from safemil.tasks import get_task
+
+    settings = read_resolved(config_path).collect
+    collect_source(get_task(task_name), policies, settings, output, card_directory)
+
+
+@cli.command()
+@CONFIG
+@TASK
+@click.option("--data", "data_path", type=PATH, required=True, help="Labelled HDF5 file in DSRL's form.")
+@click.option("--training", "training_path", type=PATH, required=True, help="Stripped file to write.")
+@click.option("--labels", "labels_path", type=PATH, required=True, help="Oracle labels to write.")
+@click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
+def split(
+    config_path: Path,
+    task_name: str,
+    data_path: Path,
+    training_path: Path,
+    labels_path: Path,
+    card_directory: Path,
+) -> None:
+    """Filter, draw D_N and D_U, and strip the labels off."""
+    from safemil.config import read_resolved
+    from safemil.data.prepare import prepare
+    from safemil.tasks import get_task
+
+    config = read_resolved(config_path)
+    prepare(
+        get_task(task_name),
+        config.source,
+        data_path,
+        config.split,
+        training_path=training_path,
+        labels_path=labels_path,
+        card_directory=card_directory,
+    )
+
+
+@cli.command()
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--data", "data_path", type=PATH, required=True, help="Stripped training file.")
+@click.option("--directory", type=PATH, required=True, help="Folder of the run's outputs.")
+def train(
+    config_path: Path, task_name: str, method: str, variant: str, seed: int, data_path: Path, directory: Path
+) -> None:
+    """Train one method, variant and seed; resumes where a killed run stopped."""
+    from safemil.config import read_resolved
+    from safemil.training.train import RunRequest
+    from safemil.training.train import train as train_run
+
+    config = read_resolved(config_path)
+    if variant not in config.methods.get(method, {}):
+        planned = [f"{name}/{each}" for name, variants in config.methods.items() for each in variants]
+        raise UserError(
+            "this variant is not configured",
+            expected=f"one of {', '.join(planned)}",
+            found=f"{method}/{variant}",
+            where=config_path,
+        )
+    settings = config.methods[method][variant].settings
+    request = RunRequest(task_name, method, variant, seed, settings, config.training_of(method, variant))
+    train_run(request, data_path, directory)
+
+
+@cli.command()
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--policy", "policy_path", type=PATH, required=True, help="Policy file.")
+@OUTPUT
+def evaluate(
+    config_path: Path, task_name: str, method: str, variant: str, seed: int, policy_path: Path, output: Path
+) -> None:
+    """Roll out a trained policy by its mean action; writes one row per episode."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.evaluate import evaluate_policy
+
+    config = read_resolved(config_path)
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key)
+
+
+@cli.command("evaluate-reference")
+@CONFIG
+@TASK
+@click.option("--reference", required=True, help="constrained_rl or random.")
+@SHIPPED
+@click.option("--card", type=PATH, required=True, help="Card of the shipped policies.")
+@OUTPUT
+def evaluate_reference(
+    config_path: Path, task_name: str, reference: str, policies: Path, card: Path, output: Path
+) -> None:
+    """Roll out the constrained behaviour policy or the random policy."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.evaluate import evaluate_reference as roll_out_reference
+    from safemil.tasks import get_task
+
+    config = read_resolved(config_path)
+    task = get_task(task_name)
+    roll_out_reference(reference, task, policies, card, output, config.evaluation, config.source)
+
+
+@cli.command()
+@click.argument("files", type=PATH, nargs=-1, required=True)
+@OUTPUT
+def gather(files: tuple[Path, ...], output: Path) -> None:
+    """Put the episode tables FILES into one, after checking that they are comparable."""
+    from safemil.evaluation.episodes import gather as gather_files
+    from safemil.evaluation.episodes import write_episodes
+
+    write_episodes(output, gather_files(files))
+
+
+@cli.command()
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--directory", type=PATH, required=True, help="Folder for main.csv, main.md, main.tex.")
+def table(config_path: Path, episodes: Path, directory: Path) -> None:
+    """Compute the main table."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.outputs import make_main_table
+    from safemil.evaluation.scores import reference_notes
+    from safemil.evaluation.tables import write_main_table
+
+    config = read_resolved(config_path)
+    limit = config.evaluation.cost_limit
+    scores = make_main_table(episodes, config.evaluation)
+    notes = reference_notes(scores, cost_limit=limit)
+    write_main_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
+
+
+@cli.command()
+@CONFIG
+@click.argument("name", type=click.Choice(["main"]))
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--directory", type=PATH, required=True, help="Folder for NAME.png, NAME.pdf, NAME.csv.")
+def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> None:
+    """Draw the figure NAME."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.episodes import read_episodes
+    from safemil.evaluation.outputs import make_main_table
+    from safemil.figures.main_comparison import main_comparison
+    from safemil.figures.style import save_figure
+
+    settings = read_resolved(config_path).evaluation
+    scores = make_main_table(episodes, settings)
+    drawn, plotted = main_comparison(read_episodes(episodes), scores, cost_limit=settings.cost_limit)
+    save_figure(drawn, plotted, directory / name)
+
+
+def main() -> None:
+    """Run the command line; a person's mistake ends in a message and exit code 1, without a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except UserError as error:
+        click.secho("Error: ", fg="red", bold=True, err=True, nl=False)
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
