@@ -46,4 +46,4 @@ onstart:
 
 
 onsuccess:
-    print_where_results_are()
+    print(PLAN.where_results_are())

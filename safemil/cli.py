@@ -42,7 +42,8 @@ def resolve(config_file: Path, output: Path) -> None:
         raise UserError(
             "no configuration here", expected="a YAML file", found="no such file", where=config_file
         )
-    write_resolved(parse_config(yaml.safe_load(config_file.read_text()), config_file), output)
+    raw = yaml.safe_load(config_file.read_text())
+    write_resolved(parse_config(raw, config_file, check_methods=True), output)
 
 
 @cli.command()

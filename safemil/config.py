@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.data.split import SplitSettings
@@ -33,6 +33,15 @@ class Variant(_Strict):
     settings: dict[str, Any] = Field(default_factory=dict, description="the method's own settings")
     tasks: tuple[str, ...] | None = Field(None, description="only these tasks; all when left out")
 
+    @field_validator("training")
+    @classmethod
+    def _check_overrides(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        try:
+            TrainingSettings.model_validate(overrides)
+        except ValidationError as error:
+            raise ValueError("; ".join(_problem_lines(error))) from None
+        return overrides
+
 
 class Config(_Strict):
     """Everything that decides the numbers of a run of the pipeline."""
@@ -51,39 +60,38 @@ class Config(_Strict):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
-    @model_validator(mode="after")
-    def _check_names(self) -> Self:
-        problems = [*self._unknown_tasks(), *self._variant_problems(), *self._repetitions()]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
-
-    def _unknown_tasks(self) -> list[str]:
+    @field_validator("tasks")
+    @classmethod
+    def _check_tasks(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
         known = load_tasks()
-        return [
-            f"unknown task {t!r}, expected one of {', '.join(known)}" for t in self.tasks if t not in known
-        ]
+        unknown = [task for task in tasks if task not in known]
+        if unknown:
+            raise ValueError(f"unknown task {', '.join(unknown)}, expected some of {', '.join(known)}")
+        return tasks
 
-    def _repetitions(self) -> list[str]:
-        lists = {"tasks": self.tasks, "seeds": self.seeds}
-        return [f"{name} has repetitions: {list(v)}" for name, v in lists.items() if len(set(v)) < len(v)]
+    @field_validator("tasks", "seeds")
+    @classmethod
+    def _check_repetitions(cls, values: tuple[object, ...]) -> tuple[object, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("names the same more than once")
+        return values
 
-    def _variant_problems(self) -> list[str]:
-        problems = []
+    @field_validator("methods")
+    @classmethod
+    def _check_default_variant(cls, methods: dict[str, dict[str, Variant]]) -> dict[str, dict[str, Variant]]:
+        without = [method for method, variants in methods.items() if DEFAULT_VARIANT not in variants]
+        if without:
+            raise ValueError(f"no variant `{DEFAULT_VARIANT}` of {', '.join(without)}")
+        return methods
+
+    @model_validator(mode="after")
+    def _check_variant_tasks(self) -> Self:
         for method, variants in self.methods.items():
-            if DEFAULT_VARIANT not in variants:
-                problems.append(f"method {method} has no variant `{DEFAULT_VARIANT}`, found {list(variants)}")
             for name, variant in variants.items():
-                try:
-                    self.training_of(method, name)
-                except ValidationError as error:
-                    problems += [f"methods.{method}.{name}.training.{p}" for p in _problem_lines(error)]
-                unused = set(variant.tasks or ()) - set(self.tasks)
+                unused = sorted(set(variant.tasks or ()) - set(self.tasks))
                 if unused:
-                    problems.append(
-                        f"methods.{method}.{name}.tasks names tasks that are not run: {sorted(unused)}"
-                    )
-        return problems
+                    raise ValueError(f"methods.{method}.{name}.tasks names tasks that are not run: {unused}")
+        return self
 
     def training_of(self, method: str, variant: str) -> TrainingSettings:
         """Return the shared training settings with the variant's overrides."""
@@ -109,26 +117,50 @@ def _shortened(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[:limit] + "..."
 
 
-def parse_config(raw: object, where: object) -> Config:
+def _method_problems(raw: object) -> list[str]:
+    """Check the methods' own settings against their models, as far as the configuration can be read."""
+    from safemil.methods.registry import find_method
+
+    methods = raw.get("methods") if isinstance(raw, dict) else None
+    problems = []
+    for method, variants in methods.items() if isinstance(methods, dict) else ():
+        try:
+            model = find_method(method).settings_model
+        except UserError as error:
+            problems.append(f"methods.{method}: {' '.join(str(error).split())}")
+            continue
+        for name, variant in variants.items() if isinstance(variants, dict) else ():
+            try:
+                model.model_validate((variant or {}).get("settings", {}))
+            except ValidationError as error:
+                problems += [f"methods.{method}.{name}.settings.{line}" for line in _problem_lines(error)]
+    return problems
+
+
+def parse_config(raw: object, where: object, *, check_methods: bool = False) -> Config:
     """Check a configuration.
 
     Args:
         raw: nested dictionaries and lists as read from YAML or JSON.
         where: named in the error.
+        check_methods: import every method and check its own settings too (takes seconds).
 
     Raises:
         UserError: lists every problem at once.
     """
+    problems = _method_problems(raw) if check_methods else []
     try:
-        return Config.model_validate(raw)
+        config = Config.model_validate(raw)
     except ValidationError as error:
-        lines = _problem_lines(error)
+        problems = _problem_lines(error) + problems
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise UserError(
-            f"the configuration has {len(lines)} problem{'s' if len(lines) > 1 else ''}:\n"
-            + "\n".join(f"  - {line}" for line in lines),
+            f"the configuration has {count}:\n" + "\n".join(f"  - {line}" for line in problems),
             where=where,
             hint="config/schema.json lists every key with its default",
-        ) from error
+        )
+    return config
 
 
 def read_resolved(path: Path) -> Config:

@@ -38,7 +38,8 @@ CHECKPOINT_EVERY_SNAPSHOTS = 5
 def take_snapshot(run: BehaviorRun, model: PPO, normaliser: VecNormalize) -> Snapshot:
     """Copy the mean-action network and the observation statistics out of the learner."""
     hidden: Any = model.policy.mlp_extractor.policy_net
-    layers = [module for module in hidden if isinstance(module, torch.nn.Linear)] + [model.policy.action_net]
+    output: Any = model.policy.action_net
+    layers: list[Any] = [*(module for module in hidden if isinstance(module, torch.nn.Linear)), output]
     statistics: Any = normaliser.obs_rms
     return Snapshot(
         run=run.name,

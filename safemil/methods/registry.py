@@ -1,4 +1,4 @@
-"""Which methods there are, by name. A module path outside the package works too.
+"""Finds the class of a method: a built-in one, or one in a module outside the package.
 
 A method's module has an attribute `METHOD`, a subclass of `Learner`.
 """
@@ -8,19 +8,7 @@ from typing import Any
 
 from safemil.errors import UserError
 from safemil.methods.learner import Learner
-
-BUILT_IN = {"bc": "safemil.methods.bc", "safemil": "safemil.methods.safemil"}
-
-
-def module_name(method: str) -> str:
-    """Return the module that implements `method`: a built-in name, or itself a dotted module path."""
-    if method not in BUILT_IN and "." not in method:
-        raise UserError(
-            "unknown method",
-            expected=f"one of {', '.join(BUILT_IN)}, or the dotted path of a module with METHOD in it",
-            found=method,
-        )
-    return BUILT_IN.get(method, method)
+from safemil.methods.registry_names import module_name
 
 
 def find_method(method: str) -> type[Learner[Any, Any]]:

@@ -20,7 +20,7 @@ def pseudo_lidar(
     formulas as array operations, whose fixed cost each exceeds the whole work on an object.
 
     Args:
-        offsets: (n, >= 2) positions relative to the agent in the agent's frame, metres.
+        offsets: (n, 2) positions relative to the agent in the agent's frame, metres.
         kinds: for each object the number of the lidar that sees it.
         n_kinds: number of lidars.
         n_bins: bins per lidar.
@@ -31,7 +31,7 @@ def pseudo_lidar(
     """
     readings = [0.0] * (n_kinds * n_bins)
     bins_per_radian = n_bins / math.tau
-    for kind, (x, y, *_) in zip(kinds, offsets.tolist(), strict=True):
+    for kind, (x, y) in zip(kinds, offsets.tolist(), strict=True):
         closeness = 1.0 - math.hypot(x, y) / reach
         if closeness <= 0.0:
             continue

@@ -163,10 +163,9 @@ class FastTask(LeanTask):
         """Return the observation: the agent's sensors, then one lidar per kind of obstacle."""
         self._forward()
         index, data, n_bins = self._index, self.data, self.lidar_conf.num_bins
-        offsets = data.xpos[index.lidar_bodies]
-        offsets[:, 2] = 0.0  # a lidar sees objects in the plane
-        offsets -= data.xpos[index.agent_body]
-        rotation = data.xmat[index.agent_body].reshape(3, 3)
+        offsets = data.xpos[index.lidar_bodies, :2] - data.xpos[index.agent_body, :2]
+        # The point agent turns about the vertical axis only: its rotation in the plane is all there is.
+        rotation = data.xmat[index.agent_body].reshape(3, 3)[:2, :2]
         n_lidars = len(self._lidars)
         readings = pseudo_lidar(
             offsets @ rotation, index.lidar_kinds, n_lidars, n_bins, self.lidar_conf.max_dist

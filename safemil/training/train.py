@@ -17,7 +17,8 @@ from safemil.errors import UserError
 from safemil.files import replacing, sha256, write_text
 from safemil.methods.learner import Learner, MethodSettings
 from safemil.methods.policy_file import PolicyMetadata, write_networks, write_policy
-from safemil.methods.registry import find_method, module_name
+from safemil.methods.registry import find_method
+from safemil.methods.registry_names import module_name
 from safemil.training.checkpoints import read_checkpoint, write_checkpoint
 from safemil.training.loop import TrainingLog, TrainingState, run_steps
 from safemil.training.progress import Progress

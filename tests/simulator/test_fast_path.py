@@ -155,9 +155,9 @@ def test_no_room_is_refused_as_by_the_simulator():
 
 def read(*places, kinds=None, n_kinds=1):
     """Read lidars of 8 bins and 2 m for objects at (distance, angle in bins)."""
-    offsets = [(d * math.cos(a * math.tau / 8), d * math.sin(a * math.tau / 8), 0.3) for d, a in places]
+    offsets = [(d * math.cos(a * math.tau / 8), d * math.sin(a * math.tau / 8)) for d, a in places]
     kinds = [0] * len(places) if kinds is None else kinds
-    return np.array(pseudo_lidar(np.array(offsets).reshape(-1, 3), kinds, n_kinds, 8, 2.0))
+    return np.array(pseudo_lidar(np.array(offsets).reshape(-1, 2), kinds, n_kinds, 8, 2.0))
 
 
 def test_lidar_shows_an_object_in_its_bin_and_the_neighbours():

@@ -1,23 +1,12 @@
 # Trains the behaviour policies anew. Needs: config/behavior.yaml. Gives: behavior_runs/{task}.safetensors and
 # its card. The shipped policies in assets/behavior/ are replaced only by copying these over by hand, so that
 # retraining never changes the data or the reference behind anyone's back.
-from safemil.behavior.settings import behavior_runs, load_behavior
-
-
-def task_snapshots(wildcards):
-    return [
-        paths.BEHAVIOR_SNAPSHOTS.format(task=wildcards.task, behavior_run=name)
-        for name in behavior_runs(wildcards.task)
-    ]
 
 
 rule behavior:
     """Train and choose behaviour policies for every task of the configuration (hours; not part of `all`)."""
     input:
-        expand(
-            paths.NEW_POLICIES,
-            task=[task for task in CONFIG.tasks if task in load_behavior()],
-        ),
+        expand(paths.NEW_POLICIES, task=PLAN.behavior_tasks()),
 
 
 rule train_behavior:
@@ -32,9 +21,9 @@ rule train_behavior:
         ENVIRONMENT
     threads: 1
     params:
-        settings=lambda wildcards: behavior_runs(wildcards.task)[
-            wildcards.behavior_run
-        ].model_dump_json(),
+        settings=lambda wildcards: behavior_parameters(
+            wildcards.task, wildcards.behavior_run
+        ),
         directory=lambda wildcards: paths.BEHAVIOR_RUN.format(**wildcards),
     shell:
         "safemil behavior-train --task {wildcards.task} --run {wildcards.behavior_run:q}"
@@ -44,7 +33,7 @@ rule train_behavior:
 rule ship_behavior:
     """Judge every snapshot and choose the ones that ship, and the constrained reference."""
     input:
-        task_snapshots,
+        lambda wildcards: behavior_snapshots(wildcards.task),
     output:
         policies=paths.NEW_POLICIES,
         card=paths.NEW_CARD,
@@ -57,7 +46,7 @@ rule ship_behavior:
     threads: 1
     params:
         snapshots=lambda wildcards, input: [f"--snapshots={path}" for path in input],
-        code=code("safemil.behavior.ship"),
+        code=source_digest("safemil.behavior.ship"),
     shell:
         "safemil behavior-ship --task {wildcards.task} {params.snapshots:q}"
         " --output {output.policies:q} --card {output.card:q} 2>&1 | tee {log:q}"

@@ -5,8 +5,8 @@
 rule data:
     """Collect and split the data of every task."""
     input:
-        expand(filled(paths.TRAINING_DATA), task=CONFIG.tasks),
-        expand(filled(paths.DATA_CARD) + "/card.png", task=CONFIG.tasks),
+        PLAN.for_tasks(paths.TRAINING_DATA),
+        PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png")),
 
 
 rule collect:
@@ -15,9 +15,9 @@ rule collect:
         policies=paths.SHIPPED_POLICIES,
     output:
         data=paths.COLLECTED_DATA,
-        card=paths.COLLECTED_CARD + "/card.json",
-        picture=paths.COLLECTED_CARD + "/card.png",
-        text=paths.COLLECTED_CARD + "/card.md",
+        card=PLAN.path(paths.COLLECTED_CARD, extension="json"),
+        picture=PLAN.path(paths.COLLECTED_CARD, extension="png"),
+        text=PLAN.path(paths.COLLECTED_CARD, extension="md"),
     log:
         f"{LOGS}/collect/{{task}}.log",
     benchmark:
@@ -28,8 +28,8 @@ rule collect:
     params:
         config=RESOLVED_CONFIG,
         card=lambda wildcards, output: str(Path(output.card).parent),
-        settings=setting(CONFIG.collect.model_dump(mode="json")),
-        code=code("safemil.behavior.collect"),
+        settings=tracked(CONFIG.collect.model_dump(mode="json")),
+        code=source_digest("safemil.behavior.collect"),
     shell:
         "safemil collect --config {params.config:q} --task {wildcards.task} --policies {input.policies:q}"
         " --output {output.data:q} --card {params.card:q} 2>&1 | tee {log:q}"
@@ -38,13 +38,13 @@ rule collect:
 rule split:
     """Filter the trajectories, draw D_N and D_U, and strip reward and cost off."""
     input:
-        data=source_data,
+        data=lambda wildcards: PLAN.source_data(wildcards.task),
     output:
-        training=filled(paths.TRAINING_DATA),
-        labels=filled(paths.ORACLE_LABELS),
-        card=filled(paths.DATA_CARD) + "/card.json",
-        picture=filled(paths.DATA_CARD) + "/card.png",
-        text=filled(paths.DATA_CARD) + "/card.md",
+        training=PLAN.path(paths.TRAINING_DATA),
+        labels=PLAN.path(paths.ORACLE_LABELS),
+        card=PLAN.path(paths.DATA_CARD, extension="json"),
+        picture=PLAN.path(paths.DATA_CARD, extension="png"),
+        text=PLAN.path(paths.DATA_CARD, extension="md"),
     log:
         f"{LOGS}/split/{{task}}.log",
     benchmark:
@@ -55,8 +55,8 @@ rule split:
     params:
         config=RESOLVED_CONFIG,
         card=lambda wildcards, output: str(Path(output.card).parent),
-        settings=setting(CONFIG.split.model_dump(mode="json")),
-        code=code("safemil.data.prepare"),
+        settings=tracked(CONFIG.split.model_dump(mode="json")),
+        code=source_digest("safemil.data.prepare"),
     shell:
         "safemil split --config {params.config:q} --task {wildcards.task} --data {input.data:q}"
         " --training {output.training:q} --labels {output.labels:q} --card {params.card:q} 2>&1 | tee {log:q}"

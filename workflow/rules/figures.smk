@@ -4,20 +4,17 @@
 rule figures:
     """Draw every figure."""
     input:
-        expand(
-            filled(paths.FIGURES) + "/main.{extension}",
-            extension=["png", "pdf", "csv"],
-        ),
+        expand(PLAN.path(paths.MAIN_FIGURE), extension=["png", "pdf", "csv"]),
 
 
 rule figure_main:
     """Draw return, cost and CVaR of every method on every task."""
     input:
-        episodes=filled(paths.ALL_EPISODES),
+        episodes=PLAN.path(paths.ALL_EPISODES),
     output:
-        png=filled(paths.FIGURES) + "/main.png",
-        pdf=filled(paths.FIGURES) + "/main.pdf",
-        csv=filled(paths.FIGURES) + "/main.csv",
+        png=PLAN.path(paths.MAIN_FIGURE, extension="png"),
+        pdf=PLAN.path(paths.MAIN_FIGURE, extension="pdf"),
+        csv=PLAN.path(paths.MAIN_FIGURE, extension="csv"),
     log:
         f"{LOGS}/figure_main.log",
     benchmark:
@@ -27,9 +24,11 @@ rule figure_main:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        directory=filled(paths.FIGURES),
-        settings=setting(CONFIG.evaluation.model_dump(mode="json")),
-        code=code("safemil.evaluation.outputs", "safemil.figures.main_comparison"),
+        directory=lambda wildcards, output: str(Path(output.png).parent),
+        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
+        code=source_digest(
+            "safemil.evaluation.outputs", "safemil.figures.main_comparison"
+        ),
     shell:
         "safemil figure main --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"

@@ -4,9 +4,9 @@
 rule evaluate_policy:
     """Roll out one trained policy by its mean action, on the episodes that all methods share."""
     input:
-        policy=filled(paths.POLICY),
+        policy=PLAN.path(paths.POLICY),
     output:
-        filled(paths.EPISODES),
+        PLAN.path(paths.EPISODES),
     log:
         f"{LOGS}/evaluate/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
     benchmark:
@@ -16,10 +16,8 @@ rule evaluate_policy:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        settings=setting(
-            CONFIG.evaluation.model_dump(include={"episodes", "n_environments"})
-        ),
-        code=code("safemil.evaluation.evaluate"),
+        settings=PLAN.rollout_parameters(),
+        code=source_digest("safemil.evaluation.evaluate"),
     shell:
         "safemil evaluate --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policy {input.policy:q}"
@@ -32,7 +30,7 @@ rule evaluate_reference:
         policies=paths.SHIPPED_POLICIES,
         card=paths.SHIPPED_CARD,
     output:
-        filled(paths.EPISODES, method="{reference}", variant="default", seed=0),
+        PLAN.path(paths.EPISODES, method="{reference}", variant="default", seed=0),
     log:
         f"{LOGS}/evaluate/{{task}}/{{reference}}.log",
     benchmark:
@@ -42,10 +40,8 @@ rule evaluate_reference:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        settings=setting(
-            CONFIG.evaluation.model_dump(include={"episodes", "n_environments"})
-        ),
-        code=code("safemil.evaluation.evaluate"),
+        settings=PLAN.rollout_parameters(),
+        code=source_digest("safemil.evaluation.evaluate"),
     shell:
         "safemil evaluate-reference --config {params.config:q} --task {wildcards.task}"
         " --reference {wildcards.reference} --policies {input.policies:q} --card {input.card:q}"
@@ -58,9 +54,9 @@ ruleorder: evaluate_reference > evaluate_policy
 rule gather_episodes:
     """Put all episodes into one table, after checking that they are comparable."""
     input:
-        run_paths(paths.EPISODES, configured_runs() + reference_runs()),
+        PLAN.paths(paths.EPISODES, PLAN.method_runs() + PLAN.reference_runs()),
     output:
-        filled(paths.ALL_EPISODES),
+        PLAN.path(paths.ALL_EPISODES),
     log:
         f"{LOGS}/gather_episodes.log",
     benchmark:
@@ -69,6 +65,6 @@ rule gather_episodes:
         ENVIRONMENT
     threads: 1
     params:
-        code=code("safemil.evaluation.episodes"),
+        code=source_digest("safemil.evaluation.episodes"),
     shell:
         "safemil gather {input:q} --output {output:q} 2>&1 | tee {log:q}"

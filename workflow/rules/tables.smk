@@ -4,19 +4,17 @@
 rule tables:
     """Make every table."""
     input:
-        expand(
-            filled(paths.TABLES) + "/main.{extension}", extension=["csv", "md", "tex"]
-        ),
+        expand(PLAN.path(paths.MAIN_TABLE), extension=["csv", "md", "tex"]),
 
 
 rule table_main:
     """Compute the main table: mean scores and intervals per task, method and variant."""
     input:
-        episodes=filled(paths.ALL_EPISODES),
+        episodes=PLAN.path(paths.ALL_EPISODES),
     output:
-        csv=filled(paths.TABLES) + "/main.csv",
-        markdown=filled(paths.TABLES) + "/main.md",
-        latex=filled(paths.TABLES) + "/main.tex",
+        csv=PLAN.path(paths.MAIN_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.MAIN_TABLE, extension="md"),
+        latex=PLAN.path(paths.MAIN_TABLE, extension="tex"),
     log:
         f"{LOGS}/table_main.log",
     benchmark:
@@ -26,9 +24,9 @@ rule table_main:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        directory=filled(paths.TABLES),
-        settings=setting(CONFIG.evaluation.model_dump(mode="json")),
-        code=code("safemil.evaluation.outputs", "safemil.evaluation.tables"),
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
+        code=source_digest("safemil.evaluation.outputs", "safemil.evaluation.tables"),
     shell:
         "safemil table --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"

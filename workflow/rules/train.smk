@@ -5,18 +5,18 @@
 rule train:
     """Train every run of the configuration."""
     input:
-        run_paths(paths.POLICY, configured_runs()),
+        PLAN.paths(paths.POLICY, PLAN.method_runs()),
 
 
 rule train_method:
     """Train one method, variant and seed; a killed training resumes to the same bits."""
     input:
-        data=filled(paths.TRAINING_DATA),
+        data=PLAN.path(paths.TRAINING_DATA),
     output:
-        policy=filled(paths.POLICY),
-        networks=filled(paths.NETWORKS),
-        log_of_losses=filled(paths.TRAINING_LOG),
-        record=filled(paths.RUN_RECORD),
+        policy=PLAN.path(paths.POLICY),
+        networks=PLAN.path(paths.NETWORKS),
+        log_of_losses=PLAN.path(paths.TRAINING_LOG),
+        record=PLAN.path(paths.RUN_RECORD),
     log:
         f"{LOGS}/train/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
     benchmark:
@@ -27,17 +27,10 @@ rule train_method:
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.policy).parent),
-        training=lambda wildcards: setting(
-            CONFIG.training_of(wildcards.method, wildcards.variant).model_dump(
-                mode="json"
-            )
+        settings=lambda wildcards: PLAN.training_parameters(
+            wildcards.method, wildcards.variant
         ),
-        settings=lambda wildcards: setting(
-            CONFIG.methods[wildcards.method][wildcards.variant].settings
-        ),
-        code=lambda wildcards: code(
-            "safemil.training.train", module_name(wildcards.method)
-        ),
+        code=lambda wildcards: PLAN.training_code(wildcards.method),
     shell:
         "safemil train --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --data {input.data:q}"

@@ -1,0 +1,110 @@
+"""What the workflow's rules need from the configuration: lists of runs, filled paths, tracked parameters.
+
+The rules stay thin: each is a path template, a list from here, and one command.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safemil import paths
+from safemil.behavior.settings import behavior_runs, load_behavior
+from safemil.config import Config
+from safemil.methods.registry_names import module_name
+from safemil.tasks import get_task
+from safemil.training.provenance import source_digest
+
+REFERENCES = ("constrained_rl", "random")
+# Evaluation settings that change rollouts; the others change only what is computed from them.
+ROLLOUT_SETTINGS = {"episodes", "n_environments"}
+
+Run = Mapping[str, str | int]
+
+
+def tracked(value: object) -> str:
+    """Return settings as one plain string: Snakemake silently ignores richer types as parameters."""
+    return json.dumps(value, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The configuration as the rules see it."""
+
+    config: Config
+
+    def path(self, template: str, **values: object) -> str:
+        """Fill run name, source and `values` into a template; other wildcards stay for Snakemake."""
+        known = {"run_name": self.config.run_name, "source": self.config.source, **values}
+        for name, value in known.items():
+            template = template.replace("{" + name + "}", str(value))
+        return template
+
+    def paths(self, template: str, runs: Iterable[Run]) -> list[str]:
+        """Fill a template for each run."""
+        return [self.path(template, **run) for run in runs]
+
+    def for_tasks(self, template: str) -> list[str]:
+        """Fill a template for each task."""
+        return [self.path(template, task=task) for task in self.config.tasks]
+
+    def source_data(self, task: str) -> str:
+        """Return the labelled file that a task's split reads."""
+        if self.config.source == "collected":
+            return paths.COLLECTED_DATA.format(task=task)
+        return paths.DSRL_DATA.format(dsrl_file=get_task(task).dsrl_file)
+
+    def method_runs(self) -> list[Run]:
+        """Return every task, method, variant and seed of the configuration."""
+        return [
+            {"task": task, "method": method, "variant": variant, "seed": seed}
+            for task in self.config.tasks
+            for method, variants in self.config.methods.items()
+            for variant in variants
+            if self.config.runs_on(task, method, variant)
+            for seed in self.config.seeds
+        ]
+
+    def reference_runs(self) -> list[Run]:
+        """Return the references of every task."""
+        return [
+            {"task": task, "method": reference, "variant": "default", "seed": 0}
+            for task in self.config.tasks
+            for reference in REFERENCES
+        ]
+
+    def training_parameters(self, method: str, variant: str) -> str:
+        """Return what decides a training besides data and code, as a tracked parameter."""
+        training = self.config.training_of(method, variant).model_dump(mode="json")
+        return tracked({"training": training, "settings": self.config.methods[method][variant].settings})
+
+    def training_code(self, method: str) -> str:
+        """Return the digest of the code behind a training."""
+        return source_digest("safemil.training.train", module_name(method))
+
+    def rollout_parameters(self) -> str:
+        """Return the evaluation settings that change rollouts, as a tracked parameter."""
+        return tracked(self.config.evaluation.model_dump(include=ROLLOUT_SETTINGS))
+
+    def behavior_tasks(self) -> list[str]:
+        """Return the configured tasks whose behaviour runs are described."""
+        described = load_behavior()
+        return [task for task in self.config.tasks if task in described]
+
+    def where_results_are(self) -> str:
+        """Return lines that name the table and the figure that exist."""
+        made = {
+            "Table": Path(self.path(paths.MAIN_TABLE, extension="md")),
+            "Figure": Path(self.path(paths.MAIN_FIGURE, extension="png")),
+        }
+        return "\n".join(f"{name + ':':<8} {path}" for name, path in made.items() if path.is_file())
+
+
+def behavior_snapshots(task: str) -> list[str]:
+    """Return the snapshot file of each behaviour run of a task."""
+    return [paths.BEHAVIOR_SNAPSHOTS.format(task=task, behavior_run=run) for run in behavior_runs(task)]
+
+
+def behavior_parameters(task: str, run: str) -> str:
+    """Return what decides a behaviour run, as a tracked parameter."""
+    return behavior_runs(task)[run].model_dump_json()
