@@ -29,9 +29,6 @@ from safemil.training.progress import Progress
 MINIMUM_STD = 0.2
 HIDDEN_SIZES = (64, 64)
 EPOCHS = 10
-BATCH_SIZE = 500
-# The library clips the gradients of policy and value together; at its 0.5 the value's starve the policy's.
-MAXIMUM_GRADIENT_NORM = 10.0
 CHECKPOINT_EVERY_SNAPSHOTS = 5
 
 
@@ -129,15 +126,19 @@ def _fresh_learner(run: BehaviorRun) -> PPO:
         "MlpPolicy",
         environments,
         learning_rate=settings.learning_rate,
-        max_grad_norm=MAXIMUM_GRADIENT_NORM,
+        max_grad_norm=settings.maximum_gradient_norm,
         n_steps=settings.rollout_steps,
-        batch_size=BATCH_SIZE,
+        batch_size=settings.batch_size,
         n_epochs=EPOCHS,
         gamma=settings.discount,
         gae_lambda=settings.gae_lambda,
         seed=run.training_seed,
         device="cpu",
-        policy_kwargs={"net_arch": list(HIDDEN_SIZES), "activation_fn": torch.nn.Tanh, "log_std_init": -0.5},
+        policy_kwargs={
+            "net_arch": list(HIDDEN_SIZES),
+            "activation_fn": torch.nn.Tanh,
+            "log_std_init": settings.initial_log_std,
+        },
     )
 
 

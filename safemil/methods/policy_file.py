@@ -85,7 +85,7 @@ def read_policy(path: Path) -> tuple[MeanActionPolicy, PolicyMetadata]:
         metadata = PolicyMetadata(
             raw["task"], raw["method"], raw["variant"], int(raw["seed"]), int(raw["steps"])
         )
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise UserError(
             "a policy file of the wrong shape", found=str(error), where=path, hint=hint
         ) from error

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, TextIO
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
@@ -53,6 +54,7 @@ class Progress:
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[values]}"),
+                console=Console(file=self._stream),
             )
             self._bar = self._live.add_task(
                 self._title, total=self._total, completed=self._start_step, values=""

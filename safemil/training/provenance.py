@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import importlib.util
 import platform
 import subprocess
 from functools import cache
@@ -9,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import grimp
+
+from safemil.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = (
@@ -61,19 +64,37 @@ def _without_docstrings(source: str) -> str:
 
 
 def _file_of(module: str) -> Path:
+    if module.split(".")[0] != "safemil":  # a method of the user's own
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise UserError("the method's module cannot be found", where=module)
+        return Path(spec.origin)
     path = REPOSITORY.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+def _imports(module: str) -> set[str]:
+    """Return the modules of the package that a module outside it imports by name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(_file_of(module).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names & _import_graph().modules
+
+
 @cache
 def source_digest(*modules: str) -> str:
-    """Return a digest of the given modules of the package and of all they import from it.
+    """Return a digest of the given modules and of all they import from the package.
 
     It changes when code that can change their results does, and not when other code, a comment or a
-    docstring does. Rules carry it as a parameter, for Snakemake does not look into imports.
+    docstring does. Rules carry it as a parameter, for Snakemake does not look into imports. Of a module
+    outside the package its own file counts and what it imports from the package, not its neighbours.
     """
     graph = _import_graph()
-    closure = set(modules).union(*(graph.find_upstream_modules(module) for module in modules))
+    direct = {name for module in modules for name in ({module} & graph.modules or _imports(module))}
+    closure = set(modules).union(direct, *(graph.find_upstream_modules(module) for module in direct))
     digest = hashlib.sha256()
     for module in sorted(closure):
         digest.update(module.encode() + b"\0" + _without_docstrings(_file_of(module).read_text()).encode())

@@ -1,0 +1,86 @@
+"""A copy of the project in which the workflow has been run once, at the smallest scale that is still real."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COPIED = ("Snakefile", "workflow", "config", "safemil", "assets", "environment.yml", "pyproject.toml")
+TINY = {
+    "run_name": "tiny",
+    "source": "collected",
+    "tasks": ["swimmer_velocity"],
+    "seeds": [0],
+    "methods": {"bc": {"default": {}}, "safemil": {"default": {}, "k1": {"training": {"bag_size": 1}}}},
+    "collect": {"episodes_per_policy": 1},
+    "split": {"n_non_preferred": 4, "n_unlabelled": 8, "rectangles": []},
+    "training": {"steps": 40, "bag_size": 8, "log_every": 10, "checkpoint_every": 10},
+    "evaluation": {"episodes": 2, "n_environments": 2, "bootstrap_resamples": 100},
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project and a way to run commands in it."""
+
+    directory: Path
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        # The running Python's own snakemake; the copy of the package comes before the installed one.
+        environment = {**os.environ, "PYTHONPATH": str(self.directory)}
+        result = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and result.returncode:
+            raise AssertionError(f"snakemake failed:\n{result.stdout}\n{result.stderr}")
+        return result
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run plans."""
+        output = self.snakemake(
+            "--dry-run", "--quiet", "rules", "--configfile", "tiny.yaml", *arguments
+        ).stdout
+        if "Nothing to be done" in output:
+            return {}
+        rows = [line.split() for line in output.splitlines()]
+        return {
+            row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "total"
+        }
+
+
+def copy_project(directory: Path) -> Project:
+    for name in COPIED:
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, directory / name)
+    (directory / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    return Project(directory)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The workflow after `all`; tests that change it work on a copy."""
+    project = copy_project(tmp_path_factory.mktemp("finished"))
+    project.snakemake("all", "--configfile", "tiny.yaml")
+    return project
+
+
+@pytest.fixture
+def editable(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished project that a test may edit; times are kept, so that nothing looks newer."""
+    directory = tmp_path / "project"
+    shutil.copytree(finished.directory, directory, copy_function=shutil.copy2)
+    return Project(directory)

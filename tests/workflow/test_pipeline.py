@@ -1,0 +1,165 @@
+"""The whole workflow at a tiny scale: real simulator, real collected data, real training, real tables."""
+
+import json
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+
+from tests.workflow.conftest import Project
+
+RUN = "results/tiny/collected/swimmer_velocity"
+
+
+def edit(project: Project, file: str, old: str, new: str) -> None:
+    path = project.directory / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_every_promised_file_is_there(finished: Project) -> None:
+    expected = [
+        *[f"results/tiny/tables/main.{e}" for e in ("csv", "md", "tex")],
+        *[f"figures/tiny/main.{e}" for e in ("png", "pdf", "csv")],
+        *[f"{RUN}/data/{f}" for f in ("training_data.hdf5", "oracle_labels.hdf5", "card.json", "card.png")],
+        *[f"{RUN}/safemil/k1/seed0/{f}" for f in ("policy.safetensors", "train.csv", "run.json")],
+        "results/tiny/config.json",
+        "data/collected/swimmer_velocity.hdf5",
+        "data/collected/swimmer_velocity_card/card.png",
+    ]
+    missing = [name for name in expected if not (finished.directory / name).stat().st_size]
+    assert missing == []
+
+
+def test_main_table_is_computed_from_the_episodes(finished: Project) -> None:
+    table = pd.read_csv(finished.directory / "results/tiny/tables/main.csv")
+    episodes = pd.read_parquet(finished.directory / "results/tiny/episodes.parquet")
+    assert (
+        list(table.columns[:12])
+        == (
+            "task method variant source n_seeds n_episodes return cost cvar20 return_norm cost_diff cvar20_diff"
+        ).split()
+    )
+    keys = list(zip(table["method"], table["variant"], strict=True))
+    assert keys == [
+        ("bc", "default"),
+        ("safemil", "default"),
+        ("safemil", "k1"),
+        ("constrained_rl", "default"),
+        ("random", "default"),
+    ]
+    means = episodes.groupby(["method", "variant"])[["return", "cost"]].mean()
+    for row in table.itertuples():
+        assert row.cost == pytest.approx(means.loc[(row.method, row.variant), "cost"])
+        assert row.n_episodes == 2
+    assert table["return_norm"].iloc[-2:].tolist() == pytest.approx([1.0, 0.0])
+
+
+def test_episodes_share_environment_seeds_that_collecting_never_used(finished: Project) -> None:
+    episodes = pd.read_parquet(finished.directory / "results/tiny/episodes.parquet")
+    assert episodes.groupby("episode")["environment_seed"].nunique().tolist() == [1, 1]
+    with h5py.File(finished.directory / "data/collected/swimmer_velocity.hdf5") as file:
+        collected = set(file["provenance"].attrs["environment_seed"].tolist())
+    assert collected.isdisjoint(episodes["environment_seed"])
+
+
+def test_no_training_rule_has_labels_as_input(finished: Project) -> None:
+    record = json.loads((finished.directory / f"{RUN}/bc/default/seed0/run.json").read_text())
+    with h5py.File(finished.directory / f"{RUN}/data/training_data.hdf5") as file:
+        names: list[str] = []
+        file.visit(names.append)
+    assert not [name for name in names if "reward" in name or "cost" in name or "label" in name]
+    assert record["method"] == "bc"
+    rules = (finished.directory / "workflow/rules/train.smk").read_text()
+    assert "ORACLE_LABELS" not in rules
+    assert "source_data" not in rules
+
+
+def test_second_dry_run_has_nothing_to_do(finished: Project) -> None:
+    assert finished.planned("all") == {}
+
+
+def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project) -> None:
+    edit(editable, "safemil/methods/safemil.py", "softplus(unlabelled", "2.0 * softplus(unlabelled")
+    planned = editable.planned("all")
+    assert planned.pop("all") == 1
+    assert planned == {
+        "train_method": 2,
+        "evaluate_policy": 2,
+        "gather_episodes": 1,
+        "table_main": 1,
+        "figure_main": 1,
+    }
+
+
+def test_editing_a_figure_redraws_only(editable: Project) -> None:
+    edit(
+        editable,
+        "safemil/figures/main_comparison.py",
+        "_SEED_SIZE, _MEAN_SIZE = 2.6",
+        "_SEED_SIZE, _MEAN_SIZE = 3.0",
+    )
+    assert editable.planned("all") == {"all": 1, "figure_main": 1}
+
+
+def test_editing_a_comment_or_docstring_reruns_nothing(editable: Project) -> None:
+    edit(editable, "safemil/methods/safemil.py", '"""', '"""Edited. ')
+    edit(editable, "safemil/simulator/rollout.py", "# ", "# edited ")
+    assert editable.planned("all") == {}
+
+
+def test_changing_a_setting_reruns_what_depends_on_it(editable: Project) -> None:
+    edit(editable, "tiny.yaml", "bag_size: 1\n", "bag_size: 2\n")
+    assert editable.planned("all")["train_method"] == 1
+    edit(editable, "tiny.yaml", "bag_size: 2\n", "bag_size: 1\n")
+    edit(editable, "tiny.yaml", "n_unlabelled: 8", "n_unlabelled: 6")
+    planned = editable.planned("all")
+    assert (planned["split"], planned["train_method"], "collect" in planned) == (1, 3, False)
+
+
+def test_same_configuration_gives_the_same_bytes(finished: Project, editable: Project) -> None:
+    outputs = [
+        f"{RUN}/safemil/default/seed0/policy.safetensors",
+        f"{RUN}/data/training_data.hdf5",
+        "results/tiny/episodes.parquet",
+        "results/tiny/tables/main.csv",
+        "figures/tiny/main.pdf",
+    ]
+    for name in ("data/collected", "results", "figures"):
+        for path in sorted((editable.directory / name).rglob("*")):
+            if path.is_file():
+                path.unlink()
+    editable.snakemake("all", "--configfile", "tiny.yaml")
+    for name in outputs:
+        assert (editable.directory / name).read_bytes() == (finished.directory / name).read_bytes(), name
+
+
+def test_one_figure_is_redrawn_alone(editable: Project) -> None:
+    figure = editable.directory / "figures/tiny/main.png"
+    figure.unlink()
+    assert set(editable.planned("figure_main")) == {"figure_main"}
+
+
+def test_missing_dsrl_file_is_named(editable: Project) -> None:
+    edit(editable, "tiny.yaml", "source: collected", "source: dsrl")
+    result = editable.snakemake("--dry-run", "all", "--configfile", "tiny.yaml", check=False)
+    assert result.returncode != 0
+    assert "SafetySwimmerVelocityGymnasium-v1-200-1686.hdf5" in result.stdout + result.stderr
+
+
+def test_all_problems_of_a_configuration_are_reported_at_once(tmp_path: Path) -> None:
+    from tests.workflow.conftest import copy_project
+
+    project = copy_project(tmp_path / "project")
+    (project.directory / "tiny.yaml").write_text(
+        "run_name: a b\ntasks: [swimmer]\nseeds: [1, 1]\ntypo: 3\n"
+        "methods: {safemil: {default: {settings: {beta: 1}}}, nonsense: {default: {}}}\n"
+    )
+    result = project.snakemake("--dry-run", "all", "--configfile", "tiny.yaml", check=False)
+    message = result.stdout + result.stderr
+    assert result.returncode != 0
+    for found in ("run_name", "swimmer", "seeds", "typo", "safemil.default.settings.beta", "nonsense"):
+        assert found in message
+    assert "Traceback" not in message
