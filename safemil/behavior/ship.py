@@ -18,7 +18,7 @@ from safemil.behavior.settings import TaskBehavior
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.errors import UserError
 from safemil.files import write_text
-from safemil.simulator.rollout import ActionNoise, roll_out
+from safemil.simulator.rollout import roll_out
 from safemil.simulator.seeds import SELECTION_SEEDS
 from safemil.tasks import Task
 from safemil.training.progress import Progress
@@ -45,13 +45,10 @@ class Judged:
     mean_cost: float
 
 
-def judge(task: Task, snapshot: Snapshot, n_episodes: int, noise_std: float = 0.0) -> Judged:
-    """Roll out a snapshot's mean action, with the collecting noise if given, and average."""
-    noise = ActionNoise(noise_std, seed=0) if noise_std else None
+def judge(task: Task, snapshot: Snapshot, n_episodes: int) -> Judged:
+    """Roll out a snapshot's mean action and average."""
     seeds = SELECTION_SEEDS[:n_episodes]
-    episodes = roll_out(
-        task, snapshot, seeds, n_environments=min(10, n_episodes), noise=noise, keep_transitions=False
-    )
+    episodes = roll_out(task, snapshot, seeds, n_environments=min(10, n_episodes), keep_transitions=False)
     return Judged(
         snapshot,
         float(np.mean([episode.episode_return for episode in episodes])),

@@ -1,0 +1,214 @@
+"""Behaviour policies: the learner's settings, snapshots, choosing, and collecting."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from safemil.behavior import ship as shipping
+from safemil.behavior.card import constrained_reference
+from safemil.behavior.collect import collect
+from safemil.behavior.collect_settings import CollectSettings
+from safemil.behavior.penalised import PenalisedTask
+from safemil.behavior.settings import BehaviorRun, RunGroup, TaskBehavior, behavior_runs, load_behavior
+from safemil.behavior.ship import Judged, choose, choose_reference
+from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
+from safemil.data.hdf5 import read_attributes, read_labelled
+from safemil.errors import UserError
+from safemil.tasks import get_task
+
+SWIMMER = get_task("swimmer_velocity")
+
+
+def make_snapshot(run: str = "fixed0_seed1", step: int = 1000, scale: float = 1.0, seed: int = 0) -> Snapshot:
+    generator = np.random.default_rng(seed)
+    sizes = [(16, 8), (2, 16)]
+    return Snapshot(
+        run=run,
+        step=step,
+        observation_mean=generator.normal(size=8).astype(np.float32),
+        observation_std=generator.uniform(0.5, 2, 8).astype(np.float32),
+        weights=tuple((scale * generator.normal(size=size)).astype(np.float32) for size in sizes),
+        biases=tuple(generator.normal(size=size[0]).astype(np.float32) for size in sizes),
+    )
+
+
+def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
+    group = RunGroup(penalty=0.5, free_steps=500, ramp_steps=1000, training_seeds=(1,), steps=steps)
+    settings = TaskBehavior(
+        discount=0.99,
+        gae_lambda=0.95,
+        learning_rate=3e-4,
+        initial_log_std=0.0,
+        maximum_gradient_norm=0.5,
+        batch_size=50,
+        n_environments=2,
+        rollout_steps=250,
+        snapshot_every=snapshot_every,
+        runs=(group,),
+    )
+    return BehaviorRun(task="swimmer_velocity", group=group, training_seed=1, settings=settings)
+
+
+def test_penalty_grows_from_nothing_to_its_end() -> None:
+    run = short_run(3000)
+    assert [run.penalty_at(step) for step in (0, 499, 500, 1000, 1500, 9000)] == [0, 0, 0, 0.25, 0.5, 0.5]
+    fixed = RunGroup(penalty=0.3, training_seeds=(1,), steps=10)
+    assert run.model_copy(update={"group": fixed}).penalty_at(0) == 0.3
+
+
+def test_reward_is_penalised_and_true_totals_are_reported() -> None:
+    environment = PenalisedTask(SWIMMER, penalty=2.0)
+    plain = PenalisedTask(SWIMMER, penalty=0.0)
+    environment.reset(seed=3)
+    plain.reset(seed=3)
+    generator = np.random.default_rng(0)
+    difference = total = 0.0
+    for _ in range(SWIMMER.episode_length):
+        action = generator.uniform(-1, 1, 2).astype(np.float32)
+        _, shaped, _, truncated, info = environment.step(action)
+        _, reward, _, _, _ = plain.step(action)
+        difference += reward - shaped
+        total += reward
+    assert truncated
+    true_return, true_cost = info["episode_totals"]
+    assert true_cost > 0
+    assert difference == pytest.approx(2.0 * true_cost)
+    assert true_return == pytest.approx(total)
+
+
+def test_snapshot_acts_as_its_formula_says() -> None:
+    snapshot = make_snapshot()
+    observations = np.random.default_rng(1).normal(size=(5, 8)).astype(np.float32)
+    normalised = np.clip((observations - snapshot.observation_mean) / snapshot.observation_std, -10, 10)
+    hidden = np.tanh(normalised @ snapshot.weights[0].T + snapshot.biases[0])
+    expected = np.clip(hidden @ snapshot.weights[1].T + snapshot.biases[1], -1, 1)
+    np.testing.assert_allclose(snapshot.act(observations), expected, rtol=1e-6)
+    assert snapshot.act(observations).dtype == np.float32
+
+
+def test_snapshots_come_back_as_they_were_written(tmp_path: Path) -> None:
+    written = [make_snapshot(step=step, seed=step) for step in (3, 1, 2)]
+    path = tmp_path / "snapshots.safetensors"
+    write_snapshots(path, written)
+    read = read_snapshots(path)
+    assert [snapshot.name for snapshot in read] == [snapshot.name for snapshot in written]
+    observations = np.ones((2, 8), np.float32)
+    for before, after in zip(written, read, strict=True):
+        np.testing.assert_array_equal(before.act(observations), after.act(observations))
+    assert [path.name for path in tmp_path.iterdir()] == ["snapshots.safetensors"]
+    with pytest.raises(UserError, match="behavior"):
+        read_snapshots(tmp_path / "absent.safetensors")
+
+
+def test_choice_covers_every_cost_level_and_no_run_dominates() -> None:
+    judged = [
+        Judged(make_snapshot("fixed0_seed1", step), 0.0, cost)
+        for step, cost in enumerate([*np.linspace(0, 200, 61), 500.0])
+    ]
+    judged += [Judged(make_snapshot("fixed0_seed2", step), 0.0, 10.0) for step in range(50)]
+    chosen = choose(judged, max_cost=200.0)
+    assert max(item.mean_cost for item in chosen) <= 260
+    for run in ("fixed0_seed1", "fixed0_seed2"):
+        costs = np.array([item.mean_cost for item in chosen if item.snapshot.run == run])
+        bands = np.minimum((costs * shipping.BANDS / 200).astype(int), shipping.BANDS)
+        assert np.bincount(bands).max() <= shipping.PER_RUN_AND_BAND
+    first = [item for item in chosen if item.snapshot.run == "fixed0_seed1"]
+    assert len({min(int(item.mean_cost * shipping.BANDS / 200), shipping.BANDS - 1) for item in first}) == 12
+
+
+def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshots = {name: make_snapshot(step=i) for i, name in enumerate(("lucky", "good", "slow", "costly"))}
+    first = {"lucky": (90, 5), "good": (80, 10), "slow": (20, 0), "costly": (200, 90)}
+    again = {"lucky": (85, 60), "good": (78, 12), "slow": (20, 0)}
+    name_of = {snapshot.name: name for name, snapshot in snapshots.items()}
+    monkeypatch.setattr(
+        shipping, "judge", lambda task, s, n: Judged(s, *map(float, again[name_of[s.name]]))
+    )
+    judged = [Judged(snapshots[name], *map(float, values)) for name, values in first.items()]
+    assert name_of[choose_reference(SWIMMER, judged).snapshot.name] == "good"
+    with pytest.raises(UserError, match=r"90\.0"):
+        choose_reference(SWIMMER, judged[-1:])
+
+
+def test_training_leaves_snapshots_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+    from safemil.behavior.ppo import train_behavior
+
+    directory = tmp_path / "run"
+    program = (
+        "import sys; from pathlib import Path; from tests.behavior.test_behavior import short_run;"
+        "from safemil.behavior.ppo import train_behavior;"
+        "train_behavior(short_run(10_000_000), Path(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(directory)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (directory / "state.json").is_file():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    before = [snapshot.step for snapshot in read_snapshots(directory / "snapshots.safetensors")]
+    end = before[-1] + 2000
+    after = [snapshot.step for snapshot in read_snapshots(train_behavior(short_run(end), directory))]
+    assert after[: len(before)] == before
+    assert after == sorted(set(after))
+    assert after[-1] >= end
+
+
+def test_collected_file_holds_the_episodes_in_the_range_and_says_how(tmp_path: Path) -> None:
+    shipped = tmp_path / "policies.safetensors"
+    write_snapshots(shipped, [make_snapshot(step=step, scale=scale) for step, scale in ((1, 0.1), (2, 3.0))])
+    settings = CollectSettings(episodes_per_policy=3, n_environments=3)
+    paths = [tmp_path / name for name in ("a.hdf5", "b.hdf5")]
+    for path in paths:
+        collect(SWIMMER, shipped, settings, path, tmp_path / "card")
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    data = read_labelled(paths[0], task=SWIMMER)
+    attributes = read_attributes(paths[0])
+    assert int(attributes["episodes_kept"]) + int(attributes["episodes_left_out"]) == 6
+    assert data.trajectories.n_trajectories == int(attributes["episodes_kept"])
+    assert data.episode_costs.max() <= SWIMMER.dsrl_max_cost
+    assert len(set(data.provenance["environment_seed"].tolist())) == data.trajectories.n_trajectories
+    assert (tmp_path / "card/card.png").stat().st_size
+
+
+def test_noise_is_of_one_distribution_for_every_policy(tmp_path: Path) -> None:
+    shipped = tmp_path / "policies.safetensors"
+    snapshots = [make_snapshot(step=step, scale=scale) for step, scale in ((1, 0.05), (2, 0.1))]
+    write_snapshots(shipped, snapshots)
+    collect(
+        SWIMMER, shipped, CollectSettings(episodes_per_policy=2), tmp_path / "data.hdf5", tmp_path / "card"
+    )
+    data = read_labelled(tmp_path / "data.hdf5", task=SWIMMER)
+    spreads = []
+    for index in range(data.trajectories.n_trajectories):
+        one = data.unlabelled().select([index])
+        acting = next(s for s in snapshots if s.name == data.provenance["policy"][index])
+        noise = one.actions - acting.act(one.observations)
+        spreads.append(noise[np.abs(one.actions) < 1].std())
+    assert np.ptp(spreads) < 0.03
+    assert np.mean(spreads) == pytest.approx(0.2, rel=0.25)
+
+
+def test_shipped_reference_is_found_by_its_name(tmp_path: Path) -> None:
+    shipped, card = tmp_path / "p.safetensors", tmp_path / "p.json"
+    write_snapshots(shipped, [make_snapshot(step=7), make_snapshot(step=8)])
+    card.write_text('{"constrained_reference": {"policy": "fixed0_seed1_step00000008"}}')
+    assert constrained_reference(shipped, card).step == 8
+    card.write_text('{"constrained_reference": {"policy": "other"}}')
+    with pytest.raises(UserError, match="other"):
+        constrained_reference(shipped, card)
+
+
+def test_behaviour_table_is_checked(tmp_path: Path) -> None:
+    assert {"swimmer_velocity", "point_circle2"} <= set(load_behavior())
+    assert all(name == run.name for name, run in behavior_runs("swimmer_velocity").items())
+    (tmp_path / "b.yaml").write_text("swimmer_velocity: {discount: 2}")
+    with pytest.raises(UserError, match="discount"):
+        load_behavior(tmp_path / "b.yaml")
+    with pytest.raises(UserError, match="nowhere"):
+        behavior_runs("nowhere")

@@ -1,0 +1,137 @@
+"""What the repository promises about itself: environments, schema, configurations, borders between rooms."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from safemil.behavior.settings import load_behavior
+from safemil.config import parse_config, schema_text
+from safemil.errors import UserError
+from safemil.methods.registry_names import BUILT_IN
+from safemil.tasks import get_task, load_tasks
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ("config", "quick", "paper")
+
+
+def pinned(lines: list[str]) -> dict[str, str]:
+    pairs = [line.strip().split("==") for line in lines if "==" in line and not line.startswith("#")]
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+def test_conda_environment_names_the_locked_versions() -> None:
+    # No conda channel can be reached where this was written: the file is checked by parsing it, and its
+    # pip part is what requirements.lock installs.
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["dependencies"][0] == "python=3.11"
+    conda = pinned(environment["dependencies"][-1]["pip"])
+    lock = pinned((ROOT / "requirements.lock").read_text().splitlines())
+    assert conda == {name: lock[name] for name in conda}
+    asked = {
+        line.split("=")[0].split("<")[0].strip().lower()
+        for line in (ROOT / "requirements.in").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    assert set(conda) == asked
+
+
+def test_installed_versions_are_the_locked_ones() -> None:
+    from importlib.metadata import version
+
+    locked = pinned((ROOT / "requirements.lock").read_text().splitlines())
+    locked |= pinned((ROOT / "requirements-no-deps.lock").read_text().splitlines())
+    deviating = {n: (v, version(n)) for n, v in locked.items() if version(n).split("+")[0] != v}
+    assert deviating == {}
+
+
+def test_post_deploy_script_installs_what_the_lock_says() -> None:
+    script = (ROOT / "environment.post-deploy.sh").read_text()
+    for name, version in pinned((ROOT / "requirements-no-deps.lock").read_text().splitlines()).items():
+        assert f"{name}=={version}" in script
+
+
+def test_schema_is_in_step_with_the_models() -> None:
+    assert (ROOT / "config/schema.json").read_text() == schema_text(), (
+        "run `safemil schema --output config/schema.json`"
+    )
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_configurations_are_valid(name: str) -> None:
+    raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    config = parse_config(raw, name, check_methods=True)
+    assert set(config.methods) <= set(BUILT_IN)
+
+
+def test_paper_configuration_is_the_papers_scale() -> None:
+    config = parse_config(yaml.safe_load((ROOT / "config/paper.yaml").read_text()), "paper")
+    training = config.training
+    assert (training.steps, training.bag_pairs, training.bag_size, training.segment_length) == (
+        10**6,
+        32,
+        128,
+        5,
+    )
+    assert training.steps * training.learning_rate == pytest.approx(10)
+    assert (config.source, len(config.tasks), len(config.seeds)) == ("dsrl", 6, 5)
+    assert (config.split.n_non_preferred, config.split.n_unlabelled, config.split.alpha) == (50, 200, 0.5)
+
+
+def test_all_problems_of_a_configuration_at_once() -> None:
+    raw = {
+        "run_name": "a b",
+        "tasks": ["swimmer"],
+        "seeds": [1, 1],
+        "typo": 3,
+        "training": {"steps": 0},
+        "methods": {
+            "bc": {"default": {"training": {"step": 3}}},
+            "safemil": {"default": {"settings": {"beta": 1}}},
+            "nonsense": {"default": {}},
+        },
+    }
+    with pytest.raises(UserError) as caught:
+        parse_config(raw, "here", check_methods=True)
+    message = str(caught.value)
+    assert "8 problems" in message
+    for place in ("run_name", "tasks", "seeds", "typo", "training.steps", "bc.default", "beta", "nonsense"):
+        assert place in message
+
+
+def test_task_table_agrees_with_the_names_of_the_dsrl_files() -> None:
+    for task in load_tasks().values():
+        _, cost, count = task.dsrl_file.removesuffix(".hdf5").rsplit("-", 2)
+        assert (float(cost), int(count)) == (task.dsrl_max_cost, task.dsrl_trajectories)
+    with pytest.raises(UserError, match="walker_velocity"):
+        get_task("walker")
+
+
+def test_rooms_keep_their_borders() -> None:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_shipped_policies_have_a_card_each_and_a_reference_among_them() -> None:
+    from safemil.behavior.card import constrained_reference
+
+    shipped = sorted((ROOT / "assets/behavior").glob("*.safetensors"))
+    assert shipped
+    for path in shipped:
+        card = path.with_name(path.stem + ".card.json")
+        task = get_task(path.stem)
+        reference = constrained_reference(path, card)
+        assert reference.weights[0].shape[1] == task.observation_size
+        described = json.loads(card.read_text())
+        assert (
+            described["constrained_reference"]["mean_cost"]
+            <= described["constrained_reference"]["cost_limit"]
+        )
+        runs = {policy["run"] for policy in described["policies"]}
+        assert len({run.rpartition("_seed")[2] for run in runs}) >= 2
+        settings = load_behavior()[task.name]
+        assert described["training"] == settings.model_dump(mode="json")
