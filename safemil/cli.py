@@ -90,15 +90,18 @@ def behavior_ship(task_name: str, snapshots: tuple[Path, ...], output: Path, car
 @TASK
 @SHIPPED
 @OUTPUT
+@click.option("--policies-card", type=PATH, required=True, help="Card of the shipped policies.")
 @click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
-def collect(config_path: Path, task_name: str, policies: Path, output: Path, card_directory: Path) -> None:
+def collect(
+    config_path: Path, task_name: str, policies: Path, policies_card: Path, output: Path, card_directory: Path
+) -> None:
     """Roll the shipped behaviour policies out into a file in DSRL's form."""
     from safemil.behavior.collect import collect as collect_source
     from safemil.config import read_resolved
     from safemil.tasks import get_task
 
     settings = read_resolved(config_path).collect
-    collect_source(get_task(task_name), policies, settings, output, card_directory)
+    collect_source(get_task(task_name), policies, policies_card, settings, output, card_directory)
 
 
 @cli.command()

@@ -1,16 +1,19 @@
 """Collects the `collected` source: rolls the shipped policies out into a file in DSRL's form.
 
 Every policy acts with Gaussian noise of one and the same standard deviation, so that the noise does not
-tell good behaviour from bad. Kept are the episodes whose cost lies in the range of the task's DSRL file
+tell good behaviour from bad. Every cost band of the card gets the same number of episodes, so that the
+trajectories spread over the whole range of costs whatever the number of policies in a band. Kept are the episodes whose cost lies in the range of the task's DSRL file
 (from 0 to its maximum), so that the cost scale and the difficulty are DSRL's.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from safemil.behavior.card import read_card
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.behavior.snapshots import Snapshot, read_snapshots
 from safemil.data.card import source_card, write_card
@@ -35,23 +38,57 @@ class Collected:
     left_out: int
 
 
-def collect(task: Task, shipped: Path, settings: CollectSettings, output: Path, card_directory: Path) -> None:
+def allocate(bands: Sequence[int], episodes_per_band: int) -> list[int]:
+    """Share each band's episodes among its policies as evenly as whole numbers allow.
+
+    Args:
+        bands: the cost band of each policy.
+        episodes_per_band: episodes that the policies of one band have together.
+
+    Returns:
+        The number of episodes of each policy; they sum to `episodes_per_band` in each band.
+    """
+    seen: Counter[int] = Counter()
+    policies = Counter(bands)
+    counts = []
+    for band in bands:
+        before, after = seen[band], seen[band] + 1
+        counts.append(
+            (episodes_per_band * after) // policies[band] - (episodes_per_band * before) // policies[band]
+        )
+        seen[band] = after
+    return counts
+
+
+def collect(
+    task: Task,
+    shipped: Path,
+    shipped_card: Path,
+    settings: CollectSettings,
+    output: Path,
+    card_directory: Path,
+) -> None:
     """Roll out every shipped policy and write the episodes and their card.
 
     Args:
         task: which task.
         shipped: the task's behaviour policies.
-        settings: episodes per policy and noise.
+        shipped_card: their card, which says in which cost band each lies.
+        settings: episodes per band and noise.
         output: the HDF5 file.
         card_directory: gets the data card: counts kept and left out, quantiles, provenance, versions, a plot.
     """
     snapshots = read_snapshots(shipped)
-    collected = []
-    with Progress(f"collect {task.name}", len(snapshots), unit="policies") as progress:
-        for index, snapshot in enumerate(snapshots):
-            collected.append(_roll_out(task, index, snapshot, settings))
-            costs = [episode.episode_cost for episode in collected[-1].kept] or [float("nan")]
-            progress.update(index + 1, {"kept": len(collected[-1].kept), "mean cost": float(np.mean(costs))})
+    bands = {policy["name"]: policy["cost_band"] for policy in read_card(shipped_card)["policies"]}
+    counts = allocate([bands[snapshot.name] for snapshot in snapshots], settings.episodes_per_band)
+    collected: list[Collected] = []
+    done = 0
+    with Progress(f"collect {task.name}", sum(counts), unit="episodes") as progress:
+        for snapshot, count in zip(snapshots, counts, strict=True):
+            seeds = COLLECTION_SEEDS[done : done + count]
+            collected.append(_roll_out(task, snapshot, seeds, settings))
+            done += count
+            progress.update(done, {"kept": sum(len(item.kept) for item in collected)})
     if not any(item.kept for item in collected):
         raise UserError(
             "no episode lies in the cost range", expected=f"0 to {task.dsrl_max_cost}", where=shipped
@@ -64,9 +101,7 @@ def collect(task: Task, shipped: Path, settings: CollectSettings, output: Path, 
     write_card(card_directory, card, plot_source(data.returns, data.episode_costs, title))
 
 
-def _roll_out(task: Task, index: int, snapshot: Snapshot, settings: CollectSettings) -> Collected:
-    first = index * settings.episodes_per_policy
-    seeds = COLLECTION_SEEDS[first : first + settings.episodes_per_policy]
+def _roll_out(task: Task, snapshot: Snapshot, seeds: range, settings: CollectSettings) -> Collected:
     noise = ActionNoise(settings.noise_std, settings.seed)
     episodes = roll_out(task, snapshot, seeds, n_environments=settings.n_environments, noise=noise)
     kept = [episode for episode in episodes if episode.episode_cost <= task.dsrl_max_cost]
@@ -109,7 +144,7 @@ def _attributes(
         "source": "collected",
         "policies": str(len(collected)),
         "policies_sha256": sha256(shipped),
-        "episodes_per_policy": str(settings.episodes_per_policy),
+        "episodes_per_band": str(settings.episodes_per_band),
         "noise_std": str(settings.noise_std),
         "noise_seed": str(settings.seed),
         "cost_range_kept": f"0 to {task.dsrl_max_cost:g}",

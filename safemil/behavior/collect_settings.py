@@ -8,7 +8,9 @@ class CollectSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    episodes_per_policy: int = Field(12, gt=0, description="episodes rolled out with each shipped policy")
+    episodes_per_band: int = Field(
+        120, gt=0, description="episodes rolled out in each cost band, shared among the band's policies"
+    )
     noise_std: float = Field(
         0.2, ge=0, description="standard deviation of the Gaussian action noise, one for all policies"
     )

@@ -169,7 +169,8 @@ def train_behavior(run: BehaviorRun, directory: Path) -> Path:
         model, snapshots = _resumed_learner(run, files)
     else:
         model = _fresh_learner(run)
-    with Progress(f"{run.task} {run.name}", run.group.steps, unit="env steps") as progress:
+    title, done = f"{run.task} {run.name}", model.num_timesteps
+    with Progress(title, run.group.steps, unit="env steps", start=done) as progress:
         keeper = _Keeper(run, files, snapshots, progress)
         remaining = run.group.steps - model.num_timesteps
         if remaining > 0:

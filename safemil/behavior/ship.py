@@ -30,10 +30,10 @@ REFERENCE_COST = 20.0
 JUDGING_EPISODES = 4
 REFERENCE_CANDIDATES = 5
 REFERENCE_EPISODES = 50
-BANDS = 12
-PER_RUN_AND_BAND = 3
+BANDS = 10
+PER_RUN_AND_BAND = 5
 # Beyond the range that is kept, noisy episodes of a policy may still fall into it.
-BEYOND_MAXIMUM = 1.3
+BEYOND_MAXIMUM = 1.1
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ def judge(task: Task, snapshot: Snapshot, n_episodes: int) -> Judged:
     )
 
 
+def cost_band(mean_cost: float, max_cost: float) -> int:
+    """Return which of `BANDS` equal bands of cost a policy lies in; those beyond the last share one more."""
+    return min(int(BANDS * mean_cost / max_cost), BANDS)
+
+
 def choose(judged: Sequence[Judged], max_cost: float) -> list[Judged]:
     """Keep at most `PER_RUN_AND_BAND` snapshots of each run in each of `BANDS` cost bands, spread over time.
 
@@ -66,8 +71,7 @@ def choose(judged: Sequence[Judged], max_cost: float) -> list[Judged]:
     groups: dict[tuple[str, int], list[Judged]] = {}
     for item in judged:
         if item.mean_cost <= BEYOND_MAXIMUM * max_cost:
-            band = min(int(BANDS * item.mean_cost / max_cost), BANDS)
-            groups.setdefault((item.snapshot.run, band), []).append(item)
+            groups.setdefault((item.snapshot.run, cost_band(item.mean_cost, max_cost)), []).append(item)
     chosen = []
     for group in groups.values():
         spread = np.linspace(0, len(group) - 1, min(PER_RUN_AND_BAND, len(group))).round().astype(int)
@@ -143,6 +147,7 @@ def _card(task: Task, settings: TaskBehavior, chosen: list[Judged], reference: J
                 "step": item.snapshot.step,
                 "mean_return": item.mean_return,
                 "mean_cost": item.mean_cost,
+                "cost_band": cost_band(item.mean_cost, task.dsrl_max_cost),
             }
             for item in chosen
         ],

@@ -5,6 +5,7 @@ Tensors: `observation_mean`, `observation_std` (d_s,); `trunk.0.weight`, `trunk.
 Metadata: `format`, `task`, `method`, `variant`, `seed`, `steps`.
 """
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from safemil.errors import UserError
@@ -52,7 +53,17 @@ def write_networks(path: Path, network: nn.Module, metadata: dict[str, str]) -> 
     """Write the parameters and buffers of `network`, atomically."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        temporary.write_bytes(_with_ordered_metadata(save(tensors, metadata=metadata)))
+
+
+def _with_ordered_metadata(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata in order: the library writes them in a random one."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def write_policy(path: Path, policy: GaussianPolicy, metadata: PolicyMetadata) -> None:

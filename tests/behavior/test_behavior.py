@@ -1,6 +1,8 @@
 """Behaviour policies: the learner's settings, snapshots, choosing, and collecting."""
 
+import json
 import subprocess
+
 import sys
 import time
 from pathlib import Path
@@ -10,15 +12,16 @@ import pytest
 
 from safemil.behavior import ship as shipping
 from safemil.behavior.card import constrained_reference
-from safemil.behavior.collect import collect
+from safemil.behavior.collect import allocate, collect
+
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.behavior.penalised import PenalisedTask
 from safemil.behavior.settings import BehaviorRun, RunGroup, TaskBehavior, behavior_runs, load_behavior
-from safemil.behavior.ship import Judged, choose, choose_reference
+from safemil.behavior.ship import Judged, choose, choose_reference, cost_band
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.data.hdf5 import read_attributes, read_labelled
 from safemil.errors import UserError
-from safemil.tasks import get_task
+from safemil.tasks import Task, get_task
 
 SWIMMER = get_task("swimmer_velocity")
 
@@ -34,6 +37,22 @@ def make_snapshot(run: str = "fixed0_seed1", step: int = 1000, scale: float = 1.
         weights=tuple((scale * generator.normal(size=size)).astype(np.float32) for size in sizes),
         biases=tuple(generator.normal(size=size[0]).astype(np.float32) for size in sizes),
     )
+
+
+def write_shipped_card(directory: Path, bands: list[int], task: Task) -> Path:
+    policies = [{"name": make_snapshot(step=i + 1).name, "cost_band": band} for i, band in enumerate(bands)]
+    path = directory / f"{task.name}.card.json"
+    path.write_text(json.dumps({"policies": policies}))
+    return path
+
+
+def test_every_band_gets_the_same_number_of_episodes() -> None:
+    bands = [0, 1, 1, 1, 2, 2, 0, 1]
+    counts = allocate(bands, 10)
+    assert [sum(c for c, b in zip(counts, bands, strict=True) if b == band) for band in range(3)] == [10] * 3
+    for band in range(3):
+        shares = [c for c, b in zip(counts, bands, strict=True) if b == band]
+        assert max(shares) - min(shares) <= 1
 
 
 def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
@@ -111,13 +130,13 @@ def test_choice_covers_every_cost_level_and_no_run_dominates() -> None:
     ]
     judged += [Judged(make_snapshot("fixed0_seed2", step), 0.0, 10.0) for step in range(50)]
     chosen = choose(judged, max_cost=200.0)
-    assert max(item.mean_cost for item in chosen) <= 260
+    assert max(item.mean_cost for item in chosen) <= 220
     for run in ("fixed0_seed1", "fixed0_seed2"):
         costs = np.array([item.mean_cost for item in chosen if item.snapshot.run == run])
-        bands = np.minimum((costs * shipping.BANDS / 200).astype(int), shipping.BANDS)
+        bands = [cost_band(cost, 200.0) for cost in costs]
         assert np.bincount(bands).max() <= shipping.PER_RUN_AND_BAND
     first = [item for item in chosen if item.snapshot.run == "fixed0_seed1"]
-    assert len({min(int(item.mean_cost * shipping.BANDS / 200), shipping.BANDS - 1) for item in first}) == 12
+    assert {cost_band(item.mean_cost, 200.0) for item in first} == set(range(shipping.BANDS + 1))
 
 
 def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,9 +144,7 @@ def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: py
     first = {"lucky": (90, 5), "good": (80, 10), "slow": (20, 0), "costly": (200, 90)}
     again = {"lucky": (85, 60), "good": (78, 12), "slow": (20, 0)}
     name_of = {snapshot.name: name for name, snapshot in snapshots.items()}
-    monkeypatch.setattr(
-        shipping, "judge", lambda task, s, n: Judged(s, *map(float, again[name_of[s.name]]))
-    )
+    monkeypatch.setattr(shipping, "judge", lambda task, s, n: Judged(s, *map(float, again[name_of[s.name]])))
     judged = [Judged(snapshots[name], *map(float, values)) for name, values in first.items()]
     assert name_of[choose_reference(SWIMMER, judged).snapshot.name] == "good"
     with pytest.raises(UserError, match=r"90\.0"):
@@ -162,10 +179,11 @@ def test_training_leaves_snapshots_and_goes_on_after_a_kill(tmp_path: Path) -> N
 def test_collected_file_holds_the_episodes_in_the_range_and_says_how(tmp_path: Path) -> None:
     shipped = tmp_path / "policies.safetensors"
     write_snapshots(shipped, [make_snapshot(step=step, scale=scale) for step, scale in ((1, 0.1), (2, 3.0))])
-    settings = CollectSettings(episodes_per_policy=3, n_environments=3)
+    described = write_shipped_card(tmp_path, [0, 1], SWIMMER)
+    settings = CollectSettings(episodes_per_band=3, n_environments=3)
     paths = [tmp_path / name for name in ("a.hdf5", "b.hdf5")]
     for path in paths:
-        collect(SWIMMER, shipped, settings, path, tmp_path / "card")
+        collect(SWIMMER, shipped, described, settings, path, tmp_path / "card")
     assert paths[0].read_bytes() == paths[1].read_bytes()
     data = read_labelled(paths[0], task=SWIMMER)
     attributes = read_attributes(paths[0])
@@ -180,9 +198,9 @@ def test_noise_is_of_one_distribution_for_every_policy(tmp_path: Path) -> None:
     shipped = tmp_path / "policies.safetensors"
     snapshots = [make_snapshot(step=step, scale=scale) for step, scale in ((1, 0.05), (2, 0.1))]
     write_snapshots(shipped, snapshots)
-    collect(
-        SWIMMER, shipped, CollectSettings(episodes_per_policy=2), tmp_path / "data.hdf5", tmp_path / "card"
-    )
+    described = write_shipped_card(tmp_path, [0, 0], SWIMMER)
+    settings = CollectSettings(episodes_per_band=4)
+    collect(SWIMMER, shipped, described, settings, tmp_path / "data.hdf5", tmp_path / "card")
     data = read_labelled(tmp_path / "data.hdf5", task=SWIMMER)
     spreads = []
     for index in range(data.trajectories.n_trajectories):

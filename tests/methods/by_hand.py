@@ -62,7 +62,7 @@ def segment_cost(costs, segment, discount):
 
 
 def cost_loss(costs_n, costs_u, segments_n, segments_u, bag_size, discount):
-    """Mean softplus of Score(B_u) - Score(B_n) over pairs of bags, and the mean of Score(B_n) - Score(B_u)."""
+    """Mean softplus of Score(B_u) - Score(B_n) over pairs of bags, and the mean score difference."""
     totals_n = [segment_cost(costs_n, segment, discount) for segment in segments_n]
     totals_u = [segment_cost(costs_u, segment, discount) for segment in segments_u]
     losses, differences = [], []
@@ -75,7 +75,16 @@ def cost_loss(costs_n, costs_u, segments_n, segments_u, bag_size, discount):
 
 
 def weights(
-    kind, costs_u, costs_n, segments_u, segments_n, *, discount=0.99, temperature=0.6, threshold=None
+    kind,
+    costs_u,
+    costs_n,
+    segments_u,
+    segments_n,
+    *,
+    discount=0.99,
+    temperature=0.6,
+    threshold=None,
+    deviations=0.1,
 ):
     """A list of weights for each segment, one weight for each of its pairs."""
     totals = np.array([segment_cost(costs_u, segment, discount) for segment in segments_u])
@@ -88,7 +97,7 @@ def weights(
     else:
         if threshold is None:
             totals_n = np.array([segment_cost(costs_n, segment, discount) for segment in segments_n])
-            threshold = totals_n.mean() - 0.1 * np.sqrt(((totals_n - totals_n.mean()) ** 2).mean())
+            threshold = totals_n.mean() - deviations * np.sqrt(((totals_n - totals_n.mean()) ** 2).mean())
         each = (totals <= threshold).astype(float)
     each = each / each.mean()
     return [[w] * len(segment) for w, segment in zip(each, segments_u, strict=True)]

@@ -2,13 +2,13 @@
 
 import copy
 
-import by_hand
 import numpy as np
 import pytest
 import torch
 
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.safemil import SafeMIL
+from tests.methods import by_hand
 
 STEP = 1e-6
 
@@ -63,7 +63,6 @@ def float64_update(random_data, make_learner, scramble, doubled):
     def update(settings=None, **training):
         training = {"gradient_clip": 1e9, **training}
         learner = doubled(make_learner(SafeMIL, random_data, settings=settings, **training), random_data)
-        # The networks standardise by float32 statistics; take those of the formulas instead.
         learner = scramble(learner, scale=4.0)
         batch = learner.sample(np.random.default_rng(7))
         before = copy.deepcopy(learner.networks)
@@ -75,7 +74,7 @@ def float64_update(random_data, make_learner, scramble, doubled):
 
 @pytest.mark.parametrize("horizon", [4, "full"])
 def test_gradient_of_the_cost_loss_and_none_from_the_policy(float64_update, gradient_of, horizon):
-    """The gradient left after a whole update: had the policy's loss reached the cost network, it would differ."""
+    """The gradient left after a whole update: a policy loss that reached the cost network would add to it."""
     learner, before, formulas = float64_update(segment_length=horizon)
     directions, expected = directional_derivatives(before["cost"], formulas.cost_loss)
     actual = directions @ gradient_of(learner.cost_network)

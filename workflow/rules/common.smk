@@ -13,7 +13,8 @@ from safemil.training.provenance import source_digest
 from safemil.workflow import Plan, behavior_parameters, behavior_snapshots, tracked
 
 # The commands of the environment that runs snakemake, also where it was not activated.
-shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+# Strict as Snakemake is by itself: without pipefail, a failed command behind `| tee` would count as a success.
+shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
 
 try:
     # Importing the methods takes seconds: once, in the process that the user started.

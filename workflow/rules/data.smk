@@ -13,6 +13,7 @@ rule collect:
     """Roll the shipped behaviour policies out into a file in DSRL's form, with a data card."""
     input:
         policies=paths.SHIPPED_POLICIES,
+        card=paths.SHIPPED_CARD,
     output:
         data=paths.COLLECTED_DATA,
         card=PLAN.path(paths.COLLECTED_CARD, extension="json"),
@@ -32,7 +33,7 @@ rule collect:
         code=source_digest("safemil.behavior.collect"),
     shell:
         "safemil collect --config {params.config:q} --task {wildcards.task} --policies {input.policies:q}"
-        " --output {output.data:q} --card {params.card:q} 2>&1 | tee {log:q}"
+        " --policies-card {input.card:q} --output {output.data:q} --card {params.card:q} 2>&1 | tee {log:q}"
 
 
 rule split:

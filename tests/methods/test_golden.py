@@ -1,0 +1,94 @@
+"""Golden traces: the losses of each method at gradient steps 0, 10 and 50 on a fixed tiny data set.
+
+A change of these numbers means that a method computes something else than before. Where that is intended,
+write the new numbers with
+
+    python tests/methods/test_golden.py --update-golden
+
+and explain the change in CHANGELOG.md.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from safemil.data.stripped import TrainingData
+from safemil.data.trajectories import Trajectories
+from safemil.methods.registry import find_method
+from safemil.methods.registry_names import BUILT_IN
+from safemil.training.randomness import numpy_stream, torch_stream
+from safemil.training.settings import TrainingSettings
+
+GOLDEN = Path(__file__).with_name("golden.json")
+STEPS = (0, 10, 50)
+# float32 sums may be added up in another order on another processor.
+RELATIVE_TOLERANCE = 1e-4
+COMMAND = "python tests/methods/test_golden.py --update-golden"
+
+
+def _trajectories(generator: np.random.Generator, lengths: list[int], centre: float) -> Trajectories:
+    n, stops = sum(lengths), np.cumsum(lengths)
+    observations = (generator.normal(size=(n + 1, 4)) + centre).astype(np.float32)
+    noise = 0.1 * generator.normal(size=(n, 2))
+    terminals = np.zeros(n, dtype=np.bool_)
+    terminals[stops[::3] - 1] = True
+    return Trajectories(
+        observations=observations[:-1],
+        actions=np.tanh(observations[:-1, :2] - observations[:-1, 2:] + noise).astype(np.float32),
+        next_observations=observations[1:],
+        terminals=terminals,
+        starts=stops - lengths,
+    )
+
+
+def golden_data() -> TrainingData:
+    """Two costly trajectories and six mixed ones, of 9 to 30 steps."""
+    generator = np.random.default_rng(20260)
+    return TrainingData(
+        non_preferred=_trajectories(generator, [20, 9], 0.7),
+        unlabelled=_trajectories(generator, [12, 30, 9, 15, 21, 10], 0.0),
+    )
+
+
+def trace(method: str) -> dict[str, dict[str, float]]:
+    """Train a method with its default settings and return its losses by step and name."""
+    torch.set_num_threads(1)
+    training = TrainingSettings(steps=STEPS[-1] + 1, bag_pairs=2, bag_size=8, segment_length=4)
+    learner_class = find_method(method)
+    learner = learner_class(
+        golden_data(), learner_class.settings_model(), training, torch_stream(0, "initial weights")
+    )
+    batches = numpy_stream(0, "batches")
+    logged = [learner.update(learner.sample(batches)) for _ in range(training.steps)]
+    return {str(step): {k: v for k, v in logged[step].items() if k.endswith("_loss")} for step in STEPS}
+
+
+@pytest.mark.parametrize("method", list(BUILT_IN))
+def test_losses_are_the_golden_ones(method):
+    golden = json.loads(GOLDEN.read_text())
+    assert method in golden, f"{method} has no golden trace yet: write one with `{COMMAND}`"
+    message = (
+        f"the losses of {method} have changed. If that is intended, run `{COMMAND}` and explain the change "
+        "in CHANGELOG.md"
+    )
+    actual = trace(method)
+    assert {step: list(losses) for step, losses in actual.items()} == {
+        step: list(losses) for step, losses in golden[method].items()
+    }, message
+    for step, losses in golden[method].items():
+        assert actual[step] == pytest.approx(losses, rel=RELATIVE_TOLERANCE), f"step {step}: {message}"
+
+
+def test_the_golden_file_names_registered_methods_only():
+    assert set(json.loads(GOLDEN.read_text())) <= set(BUILT_IN)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--update-golden"]:
+        sys.exit(f"to write the golden traces anew: {COMMAND}")
+    GOLDEN.write_text(json.dumps({method: trace(method) for method in BUILT_IN}, indent=2) + "\n")
+    print(f"wrote the traces of {', '.join(BUILT_IN)}; explain the change in CHANGELOG.md")

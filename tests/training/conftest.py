@@ -1,0 +1,114 @@
+"""A tiny training file and requests to train on it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from safemil.data.stripped import TrainingData, TrainingMetadata, write_training_data
+from safemil.data.trajectories import Trajectories
+from safemil.training.settings import TrainingSettings
+from safemil.training.train import RunRequest, train
+
+TASK = "swimmer_velocity"
+OUTPUTS = ("policy.safetensors", "networks.safetensors", "train.csv", "run.json")
+DECIDED_BY_THE_SEED = OUTPUTS[:3]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def _trajectories(lengths, generator):
+    n, stops = sum(lengths), np.cumsum(lengths)
+    observations = generator.normal(size=(n, 3)).astype(np.float32)
+    return Trajectories(
+        observations=observations,
+        actions=np.tanh(observations[:, :2] + 0.1 * generator.normal(size=(n, 2))).astype(np.float32),
+        next_observations=np.roll(observations, -1, axis=0),
+        terminals=np.zeros(n, dtype=np.bool_),
+        starts=np.asarray(stops - lengths, dtype=np.int64),
+    )
+
+
+@pytest.fixture(scope="session")
+def write_data():
+    """Write a training file; another seed gives other data."""
+
+    def write(path, *, seed=0, task=TASK):
+        generator = np.random.default_rng(seed)
+        data = TrainingData(_trajectories([9, 14], generator), _trajectories([8, 20, 12], generator))
+        write_training_data(path, data, TrainingMetadata(task=task, source="collected"))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def data_path(tmp_path_factory, write_data):
+    """A training file of two and three short trajectories."""
+    return write_data(tmp_path_factory.mktemp("data") / "training_data.hdf5")
+
+
+@pytest.fixture(scope="session")
+def make_request():
+    """A factory of requests: SafeMIL, 60 steps of two bags of four segments of three transitions."""
+
+    def make(method="safemil", *, seed=0, settings=None, task=TASK, **training):
+        defaults = {
+            "steps": 60,
+            "bag_pairs": 2,
+            "bag_size": 4,
+            "segment_length": 3,
+            "log_every": 7,
+            "checkpoint_every": 20,
+        }
+        return RunRequest(
+            task,
+            method,
+            "default",
+            seed,
+            settings or {},
+            TrainingSettings.model_validate(defaults | training),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def read_record():
+    """Read the run.json of a directory."""
+    return lambda directory: json.loads((directory / "run.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def contents():
+    """The bytes of every output that the seed decides, by name."""
+    return lambda directory: {name: (directory / name).read_bytes() for name in DECIDED_BY_THE_SEED}
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tmp_path_factory, data_path, make_request):
+    """The directory of a run that nothing disturbed."""
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    train(make_request(), data_path, directory)
+    return directory
+
+
+@pytest.fixture
+def write_module(tmp_path, monkeypatch):
+    """Write a module `outside.{name}` where Python finds it; returns its dotted path."""
+    root = tmp_path / "modules"
+    (root / "outside").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(root))
+
+    def write(name, source):
+        (root / "outside" / f"{name}.py").write_text(source)
+        return f"outside.{name}"
+
+    yield write
+    for name in [name for name in sys.modules if name.split(".")[0] == "outside"]:
+        del sys.modules[name]
