@@ -27,7 +27,7 @@ from safemil.data.stripped import TrainingData
 from safemil.data.trajectories import Trajectories
 from safemil.methods.learner import Learner
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import BUILT_IN
+from safemil.methods.registry_names import built_in_methods
 from safemil.training.randomness import numpy_stream, torch_stream
 from safemil.training.settings import TrainingSettings
 
@@ -151,7 +151,7 @@ def main(steps: int) -> None:
     rates: list[float] = []
     with console.status("measuring …"):
         data = synthetic_data()
-        measurements = {method: prepare(method, data, steps) for method in BUILT_IN}
+        measurements = {method: prepare(method, data, steps) for method in built_in_methods()}
         measure_products(2)
         for _ in range(ROUNDS):
             rates += measure_products(5)

@@ -1,6 +1,6 @@
 """The task as the behaviour learner sees it: reward minus a penalty per unit of cost.
 
-The penalty is fixed, or grows over a part of training (`settings.RunGroup`). It was chosen over a Lagrangian
+The penalty is fixed, or moves over a part of training (`settings.RunGroup`). It was chosen over a Lagrangian
 multiplier because a multiplier that meets an infeasible or moving limit winds up and collapses the
 policy, while a penalty has an optimum.
 """

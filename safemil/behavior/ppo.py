@@ -95,7 +95,7 @@ class _Keeper(BaseCallback):
         penalty = self._run.penalty_at(self.num_timesteps)
         self.training_env.set_attr("penalty", penalty)
         taken = self._snapshots[-1].step if self._snapshots else 0
-        if self.num_timesteps - taken >= self._run.settings.snapshot_every:
+        if self.num_timesteps - taken >= self._run.group.learner.snapshot_every:
             self._keep()
         if self._episodes:
             returns, costs = np.mean(self._episodes, axis=0)
@@ -116,11 +116,11 @@ class _Keeper(BaseCallback):
 
 def _make_environments(run: BehaviorRun) -> DummyVecEnv:
     task = get_task(run.task)
-    return DummyVecEnv([lambda: PenalisedTask(task, run.penalty_at(0))] * run.settings.n_environments)
+    return DummyVecEnv([lambda: PenalisedTask(task, run.penalty_at(0))] * run.group.learner.n_environments)
 
 
 def _fresh_learner(run: BehaviorRun) -> PPO:
-    settings = run.settings
+    settings = run.group.learner
     environments = VecNormalize(_make_environments(run), gamma=settings.discount)
     return PPO(
         "MlpPolicy",

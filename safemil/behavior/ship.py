@@ -1,10 +1,10 @@
 """Chooses which snapshots ship with the project, judges each, and writes them with their card.
 
 Selection looks at true returns and costs: these are behaviour policies, not learners. It uses environment
-seeds of its own, neither those of collecting nor those of evaluation. Every snapshot is judged by its mean
-action; the ones that ship cover the cost range of the task's DSRL file, at most a few per run and cost
-band, so that no cost level is left out and no run dominates. The constrained reference is the snapshot
-with the highest return among those whose mean cost is at most `REFERENCE_COST`, judged anew on more episodes.
+seeds of its own, neither those of collecting nor those of evaluation. The snapshots that ship cover the cost
+range of the task's DSRL file under the collecting noise, at most a few per run and cost band, so that
+no cost level is left out and no run dominates. The constrained reference is the snapshot with the highest
+return among those whose mean action costs at most `REFERENCE_COST`, judged anew on more episodes.
 """
 
 import json
@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from safemil.behavior.settings import TaskBehavior
+from safemil.behavior.collect_settings import CollectSettings
+from safemil.behavior.settings import RunGroup
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.errors import UserError
 from safemil.files import write_text
-from safemil.simulator.rollout import roll_out
+from safemil.simulator.rollout import ActionNoise, roll_out
 from safemil.simulator.seeds import SELECTION_SEEDS
 from safemil.tasks import Task
 from safemil.training.progress import Progress
@@ -38,27 +39,39 @@ BEYOND_MAXIMUM = 1.1
 
 @dataclass(frozen=True)
 class Judged:
-    """A snapshot with its mean return and cost over a few episodes."""
+    """A snapshot with its means over a few episodes.
+
+    Attributes:
+        snapshot: the policy.
+        mean_return: of its mean action.
+        mean_cost: of its mean action.
+        noisy_cost: mean cost under the noise with which data are collected.
+    """
 
     snapshot: Snapshot
     mean_return: float
     mean_cost: float
+    noisy_cost: float
 
 
 def judge(task: Task, snapshot: Snapshot, n_episodes: int) -> Judged:
-    """Roll out a snapshot's mean action and average."""
+    """Roll out a snapshot by its mean action, and again under the collecting noise, and average."""
     seeds = SELECTION_SEEDS[:n_episodes]
-    episodes = roll_out(task, snapshot, seeds, n_environments=min(10, n_episodes), keep_transitions=False)
+    environments = min(10, n_episodes)
+    plain = roll_out(task, snapshot, seeds, n_environments=environments, keep_transitions=False)
+    noise = ActionNoise(CollectSettings().noise_std, seed=0)
+    noisy = roll_out(task, snapshot, seeds, n_environments=environments, noise=noise, keep_transitions=False)
     return Judged(
         snapshot,
-        float(np.mean([episode.episode_return for episode in episodes])),
-        float(np.mean([episode.episode_cost for episode in episodes])),
+        mean_return=float(np.mean([episode.episode_return for episode in plain])),
+        mean_cost=float(np.mean([episode.episode_cost for episode in plain])),
+        noisy_cost=float(np.mean([episode.episode_cost for episode in noisy])),
     )
 
 
-def cost_band(mean_cost: float, max_cost: float) -> int:
+def cost_band(noisy_cost: float, max_cost: float) -> int:
     """Return which of `BANDS` equal bands of cost a policy lies in; those beyond the last share one more."""
-    return min(int(BANDS * mean_cost / max_cost), BANDS)
+    return min(int(BANDS * noisy_cost / max_cost), BANDS)
 
 
 def choose(judged: Sequence[Judged], max_cost: float) -> list[Judged]:
@@ -70,8 +83,8 @@ def choose(judged: Sequence[Judged], max_cost: float) -> list[Judged]:
     """
     groups: dict[tuple[str, int], list[Judged]] = {}
     for item in judged:
-        if item.mean_cost <= BEYOND_MAXIMUM * max_cost:
-            groups.setdefault((item.snapshot.run, cost_band(item.mean_cost, max_cost)), []).append(item)
+        if item.noisy_cost <= BEYOND_MAXIMUM * max_cost:
+            groups.setdefault((item.snapshot.run, cost_band(item.noisy_cost, max_cost)), []).append(item)
     chosen = []
     for group in groups.values():
         spread = np.linspace(0, len(group) - 1, min(PER_RUN_AND_BAND, len(group))).round().astype(int)
@@ -102,13 +115,13 @@ def choose_reference(task: Task, judged: Sequence[Judged]) -> Judged:
 
 
 def ship(
-    task: Task, settings: TaskBehavior, snapshot_files: Sequence[Path], output: Path, card: Path
+    task: Task, groups: Sequence[RunGroup], snapshot_files: Sequence[Path], output: Path, card: Path
 ) -> None:
     """Judge all snapshots of a task's runs and write those that ship, and their card.
 
     Args:
         task: which task.
-        settings: how the runs were trained, for the card.
+        groups: how the runs were trained, for the card.
         snapshot_files: one file per run.
         output: the safetensors file that ships.
         card: its JSON card.
@@ -123,14 +136,16 @@ def ship(
     chosen = {item.snapshot.name: item for item in choose(judged, task.dsrl_max_cost)}
     chosen.setdefault(reference.snapshot.name, reference)
     write_snapshots(output, [item.snapshot for item in chosen.values()])
-    write_text(card, json.dumps(_card(task, settings, list(chosen.values()), reference), indent=1) + "\n")
+    write_text(card, json.dumps(_card(task, groups, list(chosen.values()), reference), indent=1) + "\n")
 
 
-def _card(task: Task, settings: TaskBehavior, chosen: list[Judged], reference: Judged) -> dict[str, object]:
+def _card(
+    task: Task, groups: Sequence[RunGroup], chosen: list[Judged], reference: Judged
+) -> dict[str, object]:
     return {
         "task": task.name,
         "learner": "PPO of stable-baselines3 on reward minus penalty * cost; see config/behavior.yaml",
-        "training": settings.model_dump(mode="json"),
+        "training": [group.model_dump(mode="json") for group in groups],
         "constrained_reference": {
             "policy": reference.snapshot.name,
             "mean_return": reference.mean_return,
@@ -147,7 +162,8 @@ def _card(task: Task, settings: TaskBehavior, chosen: list[Judged], reference: J
                 "step": item.snapshot.step,
                 "mean_return": item.mean_return,
                 "mean_cost": item.mean_cost,
-                "cost_band": cost_band(item.mean_cost, task.dsrl_max_cost),
+                "noisy_cost": item.noisy_cost,
+                "cost_band": cost_band(item.noisy_cost, task.dsrl_max_cost),
             }
             for item in chosen
         ],

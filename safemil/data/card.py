@@ -23,7 +23,8 @@ from safemil.files import replacing, write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A column with more values (an episode number, say) identifies trajectories rather than grouping them.
+# A column with more values, or with one of its own for each trajectory (an episode's seed, say), identifies
+# trajectories rather than grouping them.
 MAX_LISTED_VALUES = 50
 
 _NUMERICAL_PACKAGES = ("h5py", "numpy", "scipy")
@@ -129,7 +130,8 @@ def _quantiles(values: NDArray[Any]) -> Quantiles:
 
 def _provenance_summary(column: NDArray[Any]) -> ProvenanceSummary:
     values, counts = np.unique(column, return_counts=True)
-    listed = zip(values, counts, strict=True) if len(values) <= MAX_LISTED_VALUES else ()
+    groups = len(values) <= MAX_LISTED_VALUES and (len(values) == 1 or counts.max() > 1)
+    listed = zip(values, counts, strict=True) if groups else ()
     share = {str(value): float(count / len(column)) for value, count in listed}
     return ProvenanceSummary(distinct_values=len(values), share=share)
 

@@ -1,8 +1,23 @@
-"""Which methods there are, by name; free of torch, so that the workflow can look names up in no time."""
+"""Which methods there are, by name: the rows of `config/methods.tsv`.
+
+A table rather than code, so that a new row does not change the digest of the code behind the other methods;
+free of torch, so that the workflow can look names up in no time.
+"""
+
+import csv
+from functools import cache
+from pathlib import Path
 
 from safemil.errors import UserError
 
-BUILT_IN = {"bc": "safemil.methods.bc", "safemil": "safemil.methods.safemil"}
+METHOD_TABLE = Path(__file__).resolve().parents[2] / "config" / "methods.tsv"
+
+
+@cache
+def built_in_methods() -> dict[str, str]:
+    """Return the module of each built-in method by the method's name."""
+    with METHOD_TABLE.open(newline="") as table:
+        return {row["method"]: row["module"] for row in csv.DictReader(table, delimiter="\t")}
 
 
 def module_name(method: str) -> str:
@@ -11,10 +26,12 @@ def module_name(method: str) -> str:
     Raises:
         UserError: it is neither.
     """
-    if method not in BUILT_IN and "." not in method:
+    built_in = built_in_methods()
+    if method not in built_in and "." not in method:
         raise UserError(
             "unknown method",
-            expected=f"one of {', '.join(BUILT_IN)}, or the dotted path of a module with METHOD in it",
+            expected=f"one of {', '.join(built_in)}, or the dotted path of a module with METHOD in it",
             found=method,
+            where=METHOD_TABLE,
         )
-    return BUILT_IN.get(method, method)
+    return built_in.get(method, method)

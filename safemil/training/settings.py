@@ -1,6 +1,6 @@
 """What every method shares: the budget, the batch, the policy's loss and its optimiser."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class TrainingSettings(BaseModel):
     )
     bag_pairs: int = Field(1, gt=0, description="B, pairs of bags per update")
     bag_size: int = Field(128, gt=0, description="K, segments per bag")
-    segment_length: int | Literal["full"] = Field(
+    segment_length: Annotated[int, Field(gt=0)] | Literal["full"] = Field(
         5, description="H, steps per segment; full = whole trajectories"
     )
     log_every: int = Field(100, gt=0, description="steps between two rows of train.csv")

@@ -19,7 +19,7 @@ from safemil.methods.learner import Learner, MethodSettings
 from safemil.methods.policy_file import PolicyMetadata, write_networks, write_policy
 from safemil.methods.registry import find_method
 from safemil.methods.registry_names import module_name
-from safemil.training.checkpoints import read_checkpoint, write_checkpoint
+from safemil.training.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
 from safemil.training.loop import TrainingLog, TrainingState, run_steps
 from safemil.training.progress import Progress
 from safemil.training.provenance import commit, source_digest, versions
@@ -100,7 +100,7 @@ def train(request: RunRequest, data_path: Path, directory: Path) -> None:
         "resumed_from_step": start_step,
     }
     _write_outputs(directory, request, state, record)
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
 
 
 def _prepare(request: RunRequest, data_path: Path) -> tuple[TrainingState, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-
 import sys
 import time
 from pathlib import Path
@@ -13,10 +12,9 @@ import pytest
 from safemil.behavior import ship as shipping
 from safemil.behavior.card import constrained_reference
 from safemil.behavior.collect import allocate, collect
-
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.behavior.penalised import PenalisedTask
-from safemil.behavior.settings import BehaviorRun, RunGroup, TaskBehavior, behavior_runs, load_behavior
+from safemil.behavior.settings import BehaviorRun, LearnerSettings, RunGroup, behavior_runs, load_behavior
 from safemil.behavior.ship import Judged, choose, choose_reference, cost_band
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.data.hdf5 import read_attributes, read_labelled
@@ -55,9 +53,12 @@ def test_every_band_gets_the_same_number_of_episodes() -> None:
         assert max(shares) - min(shares) <= 1
 
 
+def judged_as(snapshot: Snapshot, mean_return: float, cost: float) -> Judged:
+    return Judged(snapshot, mean_return=mean_return, mean_cost=cost, noisy_cost=cost)
+
+
 def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
-    group = RunGroup(penalty=0.5, free_steps=500, ramp_steps=1000, training_seeds=(1,), steps=steps)
-    settings = TaskBehavior(
+    learner = LearnerSettings(
         discount=0.99,
         gae_lambda=0.95,
         learning_rate=3e-4,
@@ -67,15 +68,24 @@ def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
         n_environments=2,
         rollout_steps=250,
         snapshot_every=snapshot_every,
-        runs=(group,),
     )
-    return BehaviorRun(task="swimmer_velocity", group=group, training_seed=1, settings=settings)
+    group = RunGroup(
+        name="ramped",
+        initial_penalty=0.0,
+        hold_steps=500,
+        ramp_steps=1000,
+        final_penalty=0.5,
+        training_seeds=(1,),
+        steps=steps,
+        learner=learner,
+    )
+    return BehaviorRun(task="swimmer_velocity", group=group, training_seed=1)
 
 
 def test_penalty_grows_from_nothing_to_its_end() -> None:
     run = short_run(3000)
     assert [run.penalty_at(step) for step in (0, 499, 500, 1000, 1500, 9000)] == [0, 0, 0, 0.25, 0.5, 0.5]
-    fixed = RunGroup(penalty=0.3, training_seeds=(1,), steps=10)
+    fixed = run.group.model_copy(update={"initial_penalty": 0.3, "final_penalty": 0.3, "ramp_steps": 0})
     assert run.model_copy(update={"group": fixed}).penalty_at(0) == 0.3
 
 
@@ -125,18 +135,18 @@ def test_snapshots_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_choice_covers_every_cost_level_and_no_run_dominates() -> None:
     judged = [
-        Judged(make_snapshot("fixed0_seed1", step), 0.0, cost)
+        judged_as(make_snapshot("fixed0_seed1", step), 0.0, cost)
         for step, cost in enumerate([*np.linspace(0, 200, 61), 500.0])
     ]
-    judged += [Judged(make_snapshot("fixed0_seed2", step), 0.0, 10.0) for step in range(50)]
+    judged += [judged_as(make_snapshot("fixed0_seed2", step), 0.0, 10.0) for step in range(50)]
     chosen = choose(judged, max_cost=200.0)
-    assert max(item.mean_cost for item in chosen) <= 220
+    assert max(item.noisy_cost for item in chosen) <= 220
     for run in ("fixed0_seed1", "fixed0_seed2"):
-        costs = np.array([item.mean_cost for item in chosen if item.snapshot.run == run])
+        costs = np.array([item.noisy_cost for item in chosen if item.snapshot.run == run])
         bands = [cost_band(cost, 200.0) for cost in costs]
         assert np.bincount(bands).max() <= shipping.PER_RUN_AND_BAND
     first = [item for item in chosen if item.snapshot.run == "fixed0_seed1"]
-    assert {cost_band(item.mean_cost, 200.0) for item in first} == set(range(shipping.BANDS + 1))
+    assert {cost_band(item.noisy_cost, 200.0) for item in first} == set(range(shipping.BANDS + 1))
 
 
 def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,8 +154,10 @@ def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: py
     first = {"lucky": (90, 5), "good": (80, 10), "slow": (20, 0), "costly": (200, 90)}
     again = {"lucky": (85, 60), "good": (78, 12), "slow": (20, 0)}
     name_of = {snapshot.name: name for name, snapshot in snapshots.items()}
-    monkeypatch.setattr(shipping, "judge", lambda task, s, n: Judged(s, *map(float, again[name_of[s.name]])))
-    judged = [Judged(snapshots[name], *map(float, values)) for name, values in first.items()]
+    monkeypatch.setattr(
+        shipping, "judge", lambda _task, s, _n: judged_as(s, *map(float, again[name_of[s.name]]))
+    )
+    judged = [judged_as(snapshots[name], *map(float, values)) for name, values in first.items()]
     assert name_of[choose_reference(SWIMMER, judged).snapshot.name] == "good"
     with pytest.raises(UserError, match=r"90\.0"):
         choose_reference(SWIMMER, judged[-1:])
@@ -225,7 +237,9 @@ def test_shipped_reference_is_found_by_its_name(tmp_path: Path) -> None:
 def test_behaviour_table_is_checked(tmp_path: Path) -> None:
     assert {"swimmer_velocity", "point_circle2"} <= set(load_behavior())
     assert all(name == run.name for name, run in behavior_runs("swimmer_velocity").items())
-    (tmp_path / "b.yaml").write_text("swimmer_velocity: {discount: 2}")
+    (tmp_path / "b.yaml").write_text(
+        "swimmer_velocity: [{name: x, steps: 0, training_seeds: [1], learner: {discount: 2}}]"
+    )
     with pytest.raises(UserError, match="discount"):
         load_behavior(tmp_path / "b.yaml")
     with pytest.raises(UserError, match="nowhere"):

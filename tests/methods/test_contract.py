@@ -17,9 +17,9 @@ from safemil.data.trajectories import Trajectories
 from safemil.methods.learner import MethodSettings
 from safemil.methods.networks import GaussianPolicy
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import BUILT_IN
+from safemil.methods.registry_names import built_in_methods
 
-pytestmark = pytest.mark.parametrize("method", list(BUILT_IN))
+pytestmark = pytest.mark.parametrize("method", list(built_in_methods()))
 # Every test is run for every method, also one that knows it by the fixture `learner` only.
 # ruff: noqa: ARG001
 
@@ -59,7 +59,7 @@ def test_name_and_settings(method):
 
 
 def test_the_page_of_the_method(method):
-    page = importlib.import_module(BUILT_IN[method]).__doc__
+    page = importlib.import_module(built_in_methods()[method]).__doc__
     assert "Logged" in page
     assert "Constants" in page
 

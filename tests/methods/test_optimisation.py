@@ -8,10 +8,10 @@ import torch
 
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import BUILT_IN
+from safemil.methods.registry_names import built_in_methods
 from safemil.methods.safemil import SafeMIL
 
-METHODS = list(BUILT_IN)
+METHODS = list(built_in_methods())
 
 
 def rates_used(learner, name, steps):

@@ -7,7 +7,7 @@ import pytest
 from safemil.errors import UserError
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import BUILT_IN, module_name
+from safemil.methods.registry_names import built_in_methods, module_name
 from safemil.methods.safemil import SafeMIL
 
 
@@ -46,7 +46,7 @@ def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError) as error:
         find_method("behaviour-cloning")
     assert "behaviour-cloning" in str(error.value)
-    assert all(name in str(error.value) for name in BUILT_IN)
+    assert all(name in str(error.value) for name in built_in_methods())
 
 
 @pytest.mark.parametrize("source", ["", "METHOD = 3\n", "METHOD = dict\n"])

@@ -11,7 +11,7 @@ import yaml
 from safemil.behavior.settings import load_behavior
 from safemil.config import parse_config, schema_text
 from safemil.errors import UserError
-from safemil.methods.registry_names import BUILT_IN
+from safemil.methods.registry_names import built_in_methods
 from safemil.tasks import get_task, load_tasks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ def test_schema_is_in_step_with_the_models() -> None:
 def test_shipped_configurations_are_valid(name: str) -> None:
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
     config = parse_config(raw, name, check_methods=True)
-    assert set(config.methods) <= set(BUILT_IN)
+    assert set(config.methods) <= set(built_in_methods())
 
 
 def test_paper_configuration_is_the_papers_scale() -> None:
@@ -133,5 +133,19 @@ def test_shipped_policies_have_a_card_each_and_a_reference_among_them() -> None:
         )
         runs = {policy["run"] for policy in described["policies"]}
         assert len({run.rpartition("_seed")[2] for run in runs}) >= 2
-        settings = load_behavior()[task.name]
-        assert described["training"] == settings.model_dump(mode="json")
+        groups = load_behavior()[task.name]
+        assert described["training"] == [group.model_dump(mode="json") for group in groups]
+
+
+def test_make_says_what_is_missing_without_python_3_11(tmp_path: Path) -> None:
+    old = tmp_path / "python-old"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.1\nexit 1\n')
+    old.chmod(0o755)
+    for python, hint in (("python-that-is-not-there", "was not found"), (str(old), "is Python 3.9.1")):
+        for target in ("quick", "test"):
+            command = ["make", target, f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+            result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            assert result.returncode != 0
+            assert "Python 3.11 is needed" in result.stderr
+            assert hint in result.stderr
+    assert not (tmp_path / "venv").exists()

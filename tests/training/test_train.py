@@ -12,7 +12,7 @@ from safemil.errors import UserError
 from safemil.files import sha256
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.policy_file import PolicyMetadata, read_policy
-from safemil.methods.registry_names import BUILT_IN
+from safemil.methods.registry_names import built_in_methods
 from safemil.training.provenance import PACKAGES, source_digest
 from safemil.training.train import train
 from tests.training.conftest import OUTPUTS
@@ -97,7 +97,7 @@ def test_rows_are_means_since_the_last_row(data_path, make_request, tmp_path):
         assert coarse[column].tolist() == pytest.approx(blocks, rel=1e-6)
 
 
-@pytest.mark.parametrize("method", list(BUILT_IN))
+@pytest.mark.parametrize("method", list(built_in_methods()))
 def test_equal_seeds_give_equal_bytes_and_other_seeds_others(
     method, data_path, make_request, contents, tmp_path
 ):
@@ -110,6 +110,21 @@ def test_equal_seeds_give_equal_bytes_and_other_seeds_others(
     # Not only their metadata differ.
     tensors = (load_file(tmp_path / name / "policy.safetensors") for name in ("first", "other"))
     assert not torch.equal(*(each["mean_head.weight"] for each in tensors))
+
+
+def test_the_seed_decides_the_initial_weights_and_the_batches(data_path, make_request, tmp_path, monkeypatch):
+    starts, update = [], BehaviorCloning.update
+
+    def spy(self, batch):
+        starts.append((self.policy.mean_head.weight.detach().clone(), batch))
+        return update(self, batch)
+
+    monkeypatch.setattr(BehaviorCloning, "update", spy)
+    for seed in (3, 3, 4):
+        train(make_request("bc", seed=seed, steps=1), data_path, tmp_path)
+    first, again, other = starts
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def test_a_method_from_outside_the_package(data_path, make_request, read_record, tmp_path, write_module):

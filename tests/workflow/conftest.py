@@ -15,7 +15,7 @@ COPIED = ("Snakefile", "workflow", "config", "safemil", "assets", "environment.y
 TINY = {
     "run_name": "tiny",
     "source": "collected",
-    "tasks": ["swimmer_velocity"],
+    "tasks": ["point_circle2"],
     "seeds": [0],
     "methods": {"bc": {"default": {}}, "safemil": {"default": {}, "k1": {"training": {"bag_size": 1}}}},
     "collect": {"episodes_per_band": 4},
@@ -49,7 +49,7 @@ class Project:
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run plans."""
         output = self.snakemake(
-            "--dry-run", "--quiet", "rules", "--configfile", "tiny.yaml", *arguments
+            *arguments, "--dry-run", "--quiet", "rules", "--configfile", "tiny.yaml"
         ).stdout
         if "Nothing to be done" in output:
             return {}
@@ -60,6 +60,7 @@ class Project:
 
 
 def copy_project(directory: Path) -> Project:
+    directory.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         source = REPOSITORY / name
         if source.is_dir():

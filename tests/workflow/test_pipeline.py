@@ -1,5 +1,6 @@
 """The whole workflow at a tiny scale: real simulator, real collected data, real training, real tables."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import h5py
 import pandas as pd
 import pytest
 
-from tests.workflow.conftest import Project
+from tests.workflow.conftest import Project, copy_project
 
-RUN = "results/tiny/collected/swimmer_velocity"
+RUN = "results/tiny/collected/point_circle2"
 
 
 def edit(project: Project, file: str, old: str, new: str) -> None:
@@ -26,8 +27,8 @@ def test_every_promised_file_is_there(finished: Project) -> None:
         *[f"{RUN}/data/{f}" for f in ("training_data.hdf5", "oracle_labels.hdf5", "card.json", "card.png")],
         *[f"{RUN}/safemil/k1/seed0/{f}" for f in ("policy.safetensors", "train.csv", "run.json")],
         "results/tiny/config.json",
-        "data/collected/swimmer_velocity.hdf5",
-        "data/collected/swimmer_velocity_card/card.png",
+        "data/collected/point_circle2.hdf5",
+        "data/collected/point_circle2_card/card.png",
     ]
     missing = [name for name in expected if not (finished.directory / name).stat().st_size]
     assert missing == []
@@ -57,21 +58,24 @@ def test_main_table_is_computed_from_the_episodes(finished: Project) -> None:
 def test_episodes_share_environment_seeds_that_collecting_never_used(finished: Project) -> None:
     episodes = pd.read_parquet(finished.directory / "results/tiny/episodes.parquet")
     assert episodes.groupby("episode")["environment_seed"].nunique().tolist() == [1, 1]
-    with h5py.File(finished.directory / "data/collected/swimmer_velocity.hdf5") as file:
+    with h5py.File(finished.directory / "data/collected/point_circle2.hdf5") as file:
         collected = set(file["provenance"].attrs["environment_seed"].tolist())
     assert collected.isdisjoint(episodes["environment_seed"])
 
 
-def test_no_training_rule_has_labels_as_input(finished: Project) -> None:
+def test_training_reads_one_file_and_it_holds_no_labels(finished: Project) -> None:
     record = json.loads((finished.directory / f"{RUN}/bc/default/seed0/run.json").read_text())
-    with h5py.File(finished.directory / f"{RUN}/data/training_data.hdf5") as file:
+    stripped = finished.directory / f"{RUN}/data/training_data.hdf5"
+    with h5py.File(stripped) as file:
         names: list[str] = []
         file.visit(names.append)
-    assert not [name for name in names if "reward" in name or "cost" in name or "label" in name]
-    assert record["method"] == "bc"
-    rules = (finished.directory / "workflow/rules/train.smk").read_text()
-    assert "ORACLE_LABELS" not in rules
-    assert "source_data" not in rules
+    arrays = {"observations", "actions", "next_observations", "terminals", "starts"}
+    groups = {"non_preferred", "unlabelled"}
+    assert set(names) == groups | {f"{group}/{array}" for group in groups for array in arrays}
+    assert record["data"]["sha256"] == hashlib.sha256(stripped.read_bytes()).hexdigest()
+    rule = (finished.directory / "workflow/rules/train.smk").read_text()
+    assert rule.count("input:") == 2
+    assert "data=PLAN.path(paths.TRAINING_DATA)," in rule
 
 
 def test_second_dry_run_has_nothing_to_do(finished: Project) -> None:
@@ -143,12 +147,10 @@ def test_missing_dsrl_file_is_named(editable: Project) -> None:
     edit(editable, "tiny.yaml", "source: collected", "source: dsrl")
     result = editable.snakemake("--dry-run", "all", "--configfile", "tiny.yaml", check=False)
     assert result.returncode != 0
-    assert "SafetySwimmerVelocityGymnasium-v1-200-1686.hdf5" in result.stdout + result.stderr
+    assert "SafetyPointCircle2Gymnasium-v0-300-895.hdf5" in result.stdout + result.stderr
 
 
 def test_all_problems_of_a_configuration_are_reported_at_once(tmp_path: Path) -> None:
-    from tests.workflow.conftest import copy_project
-
     project = copy_project(tmp_path / "project")
     (project.directory / "tiny.yaml").write_text(
         "run_name: a b\ntasks: [swimmer]\nseeds: [1, 1]\ntypo: 3\n"
