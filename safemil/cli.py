@@ -86,22 +86,34 @@ def behavior_ship(task_name: str, snapshots: tuple[Path, ...], output: Path, car
 
 
 @cli.command()
-@CONFIG
 @TASK
 @SHIPPED
-@OUTPUT
 @click.option("--policies-card", type=PATH, required=True, help="Card of the shipped policies.")
+@click.option("--episodes-per-band", type=int, help="Episodes in each cost band.")
+@click.option("--noise-std", type=float, help="Standard deviation of the action noise.")
+@click.option("--seed", type=int, help="Seed of the action noise.")
+@click.option("--n-environments", type=int, help="Environments stepped together.")
+@OUTPUT
 @click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
 def collect(
-    config_path: Path, task_name: str, policies: Path, policies_card: Path, output: Path, card_directory: Path
+    task_name: str,
+    policies: Path,
+    policies_card: Path,
+    output: Path,
+    card_directory: Path,
+    **settings: int | float | None,
 ) -> None:
-    """Roll the shipped behaviour policies out into a file in DSRL's form."""
+    """Roll the shipped behaviour policies out into a file in DSRL's form.
+
+    Settings that are left out have the defaults of the configuration.
+    """
     from safemil.behavior.collect import collect as collect_source
-    from safemil.config import read_resolved
+    from safemil.behavior.collect_settings import CollectSettings
     from safemil.tasks import get_task
 
-    settings = read_resolved(config_path).collect
-    collect_source(get_task(task_name), policies, policies_card, settings, output, card_directory)
+    given = {name: value for name, value in settings.items() if value is not None}
+    chosen = CollectSettings.model_validate(given)
+    collect_source(get_task(task_name), policies, policies_card, chosen, output, card_directory)
 
 
 @cli.command()

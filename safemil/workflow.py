@@ -54,6 +54,11 @@ class Plan:
             return paths.COLLECTED_DATA.format(task=task)
         return paths.DSRL_DATA.format(dsrl_file=get_task(task).dsrl_file)
 
+    def collect_options(self) -> str:
+        """Return the settings of collecting as options of the command, e.g. `--seed 0 --noise-std 0.2`."""
+        settings = self.config.collect.model_dump(mode="json")
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
+
     def method_runs(self) -> list[Run]:
         """Return every task, method, variant and seed of the configuration."""
         return [

@@ -120,6 +120,13 @@ def test_changing_a_setting_reruns_what_depends_on_it(editable: Project) -> None
     assert (planned["split"], planned["train_method"], "collect" in planned) == (1, 3, False)
 
 
+def test_runs_of_other_names_share_the_collected_data(editable: Project) -> None:
+    edit(editable, "tiny.yaml", "run_name: tiny", "run_name: other")
+    planned = editable.planned("all")
+    assert "collect" not in planned
+    assert planned["split"] == 1
+
+
 def test_same_configuration_gives_the_same_bytes(finished: Project, editable: Project) -> None:
     outputs = [
         f"{RUN}/safemil/default/seed0/policy.safetensors",

@@ -1,4 +1,5 @@
 # Reads and checks the configuration. What the rules share beyond it lives in safemil/workflow.py.
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from safemil.workflow import Plan, behavior_parameters, behavior_snapshots, trac
 
 # The commands of the environment that runs snakemake, also where it was not activated.
 # Strict as Snakemake is by itself: without pipefail, a failed command behind `| tee` would count as a success.
-shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
+shell.prefix(
+    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+)
 
 try:
     # Importing the methods takes seconds: once, in the process that the user started.

@@ -20,20 +20,20 @@ rule collect:
         picture=PLAN.path(paths.COLLECTED_CARD, extension="png"),
         text=PLAN.path(paths.COLLECTED_CARD, extension="md"),
     log:
-        f"{LOGS}/collect/{{task}}.log",
+        "data/collected/logs/{task}.log",
     benchmark:
-        f"{BENCHMARKS}/collect/{{task}}.tsv"
+        "data/collected/benchmarks/{task}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
     params:
-        config=RESOLVED_CONFIG,
+        # The settings themselves, not the run's configuration: every run shares the collected data.
+        settings=PLAN.collect_options(),
         card=lambda wildcards, output: str(Path(output.card).parent),
-        settings=tracked(CONFIG.collect.model_dump(mode="json")),
         code=source_digest("safemil.behavior.collect"),
     shell:
-        "safemil collect --config {params.config:q} --task {wildcards.task} --policies {input.policies:q}"
-        " --policies-card {input.card:q} --output {output.data:q} --card {params.card:q} 2>&1 | tee {log:q}"
+        "safemil collect --task {wildcards.task} --policies {input.policies:q} --policies-card {input.card:q}"
+        " {params.settings} --output {output.data:q} --card {params.card:q} 2>&1 | tee {log:q}"
 
 
 rule split:
