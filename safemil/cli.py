@@ -93,6 +93,7 @@ def behavior_ship(task_name: str, snapshots: tuple[Path, ...], output: Path, car
 @click.option("--noise-std", type=float, help="Standard deviation of the action noise.")
 @click.option("--seed", type=int, help="Seed of the action noise.")
 @click.option("--n-environments", type=int, help="Environments stepped together.")
+@click.option("--fast-simulator", type=bool, help="False for the stock simulator.")
 @OUTPUT
 @click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
 def collect(

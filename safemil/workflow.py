@@ -17,7 +17,7 @@ from safemil.training.provenance import source_digest
 
 REFERENCES = ("constrained_rl", "random")
 # Evaluation settings that change rollouts; the others change only what is computed from them.
-ROLLOUT_SETTINGS = {"episodes", "n_environments"}
+ROLLOUT_SETTINGS = {"episodes", "n_environments", "fast_simulator"}
 
 Run = Mapping[str, str | int]
 

@@ -104,7 +104,14 @@ def collect(
 
 def _roll_out(task: Task, snapshot: Snapshot, seeds: range, settings: CollectSettings) -> Collected:
     noise = ActionNoise(settings.noise_std, settings.seed)
-    episodes = roll_out(task, snapshot, seeds, n_environments=settings.n_environments, noise=noise)
+    episodes = roll_out(
+        task,
+        snapshot,
+        seeds,
+        n_environments=settings.n_environments,
+        noise=noise,
+        fast=settings.fast_simulator,
+    )
     kept = [episode for episode in episodes if episode.episode_cost <= task.dsrl_max_cost]
     return Collected(snapshot, kept, len(episodes) - len(kept))
 

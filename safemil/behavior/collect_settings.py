@@ -16,3 +16,4 @@ class CollectSettings(BaseModel):
     )
     seed: int = Field(0, ge=0, description="of the action noise")
     n_environments: int = Field(10, gt=0, description="environments that are stepped together")
+    fast_simulator: bool = Field(True, description="the simulator's fast path; false for the stock simulator")

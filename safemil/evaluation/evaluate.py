@@ -33,6 +33,7 @@ def _episodes(
             seeds,
             n_environments=settings.n_environments,
             noise=noise,
+            fast=settings.fast_simulator,
             on_episode=lambda done: progress.update(done, {}),
             keep_transitions=False,
         )

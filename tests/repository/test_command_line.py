@@ -1,0 +1,53 @@
+"""The command line as a person meets it: messages instead of tracebacks, exit codes, nothing half-written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def safemil(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "safemil", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["resolve", "absent.yaml", "--output", "out"], "absent.yaml"),
+        (["gather", "absent.parquet", "--output", "out"], "absent.parquet"),
+        (
+            ["behavior-train", "--task", "swimmer_velocity", "--run", "x", "--directory", "out"],
+            "unknown behaviour run",
+        ),
+        (["behavior-train", "--task", "swimmer", "--run", "x", "--directory", "out"], "swimmer_velocity"),
+        (["table", "--config", "absent.json", "--episodes", "e", "--directory", "out"], "absent.json"),
+        (["nonsense"], "No such command"),
+        (["train"], "Missing option"),
+    ],
+)
+def test_a_mistake_ends_in_a_message(tmp_path: Path, arguments: list[str], found: str) -> None:
+    result = safemil(*arguments, cwd=tmp_path)
+    assert result.returncode in (1, 2)
+    assert found in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_step() -> None:
+    result = safemil("--help", cwd=Path.cwd())
+    assert result.returncode == 0
+    for command in (
+        "collect",
+        "split",
+        "train",
+        "evaluate",
+        "gather",
+        "table",
+        "figure",
+        "resolve",
+        "schema",
+    ):
+        assert command in result.stdout
