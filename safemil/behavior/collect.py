@@ -1,10 +1,10 @@
 """Collects the `collected` source: rolls the shipped policies out into a file in DSRL's form.
 
-Every policy acts with Gaussian noise of one and the same standard deviation, so that the noise does not
-tell good behaviour from bad. Every cost band of the card gets the same number of episodes, so that the
-trajectories spread over the whole range of costs whatever the number of policies in a band. Kept are the
-episodes whose cost lies in the range of the task's DSRL file (from 0 to its maximum), so that the cost
-scale and the difficulty are DSRL's.
+Every policy acts with Gaussian noise of one and the same standard deviation, added to its mean action before
+the sum is clipped to the action range, as in its training; so the noise does not tell good behaviour from
+bad. Every cost band of the card gets the same number of episodes, so that the trajectories spread over the
+whole range of costs whatever the number of policies in a band. Kept are the episodes whose cost lies in the
+range of the task's DSRL file (from 0 to its maximum), so that the cost scale and the difficulty are DSRL's.
 """
 
 from collections import Counter

@@ -12,7 +12,9 @@ class CollectSettings(BaseModel):
         120, gt=0, description="episodes rolled out in each cost band, shared among the band's policies"
     )
     noise_std: float = Field(
-        0.2, ge=0, description="standard deviation of the Gaussian action noise, one for all policies"
+        0.2,
+        ge=0,
+        description="of the Gaussian noise that is added to every policy's mean action, then clipped",
     )
     seed: int = Field(0, ge=0, description="of the action noise")
     n_environments: int = Field(10, gt=0, description="environments that are stepped together")

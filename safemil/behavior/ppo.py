@@ -94,8 +94,9 @@ class _Keeper(BaseCallback):
             policy.log_std.clamp_(min=math.log(MINIMUM_STD))
         penalty = self._run.penalty_at(self.num_timesteps)
         self.training_env.set_attr("penalty", penalty)
-        taken = self._snapshots[-1].step if self._snapshots else 0
-        if self.num_timesteps - taken >= self._run.group.learner.snapshot_every:
+        every = self._run.group.learner.snapshot_every
+        # The first one is the untrained policy: the low end of the returns.
+        if not self._snapshots or self.num_timesteps - self._snapshots[-1].step >= every:
             self._keep()
         if self._episodes:
             returns, costs = np.mean(self._episodes, axis=0)

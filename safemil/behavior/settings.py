@@ -1,9 +1,11 @@
 """What a behaviour run is: the entries of `config/behavior.yaml`, checked."""
 
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from safemil.errors import UserError
 
@@ -32,15 +34,22 @@ class RunGroup(_Strict):
     """Runs that differ in their training seed only."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9.]*$", description="first part of the names of its runs")
-    initial_penalty: float = Field(ge=0, description="reward taken away per unit of cost at the start")
-    hold_steps: int = Field(0, ge=0, description="environment steps with the initial penalty")
-    ramp_steps: int = Field(
-        0, ge=0, description="environment steps over which it then moves to the final one"
+    penalty: tuple[tuple[int, float], ...] = Field(
+        min_length=1,
+        description="points (environment step, reward taken away per unit of cost), linear between them",
     )
-    final_penalty: float = Field(ge=0, description="reward taken away per unit of cost at the end")
     steps: int = Field(gt=0, description="environment steps of one run")
     training_seeds: tuple[int, ...] = Field(min_length=1)
     learner: LearnerSettings
+
+    @field_validator("penalty")
+    @classmethod
+    def _check_penalty(cls, points: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+        if any(later[0] <= earlier[0] for earlier, later in pairwise(points)):
+            raise ValueError("the steps of the points must ascend")
+        if any(penalty < 0 for _, penalty in points):
+            raise ValueError("a penalty must not be negative")
+        return points
 
 
 class BehaviorRun(_Strict):
@@ -63,12 +72,8 @@ class BehaviorRun(_Strict):
 
     def penalty_at(self, step: int) -> float:
         """Return the penalty per unit of cost after `step` environment steps."""
-        group = self.group
-        beyond = step - group.hold_steps
-        if beyond < 0:
-            return group.initial_penalty
-        share = min(1.0, beyond / group.ramp_steps) if group.ramp_steps else 1.0
-        return group.initial_penalty + share * (group.final_penalty - group.initial_penalty)
+        steps, penalties = zip(*self.group.penalty, strict=True)
+        return float(np.interp(step, steps, penalties))
 
 
 def load_behavior(path: Path = BEHAVIOR_TABLE) -> dict[str, tuple[RunGroup, ...]]:

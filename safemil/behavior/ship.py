@@ -28,7 +28,7 @@ from safemil.training.provenance import commit, versions
 COST_LIMIT = 25.0
 # Aimed at below the limit, so that the reference still meets it on episodes it was not chosen by.
 REFERENCE_COST = 20.0
-JUDGING_EPISODES = 4
+JUDGING_EPISODES = 2
 REFERENCE_CANDIDATES = 5
 REFERENCE_EPISODES = 50
 BANDS = 10

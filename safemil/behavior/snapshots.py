@@ -52,13 +52,16 @@ class Snapshot:
         return int(self.run.rpartition("_seed")[2])
 
     def act(self, observations: FloatArray) -> FloatArray:
-        """Return the mean actions, (n, d_s) -> (n, d_a), clipped to [-1, 1]."""
+        """Return the mean actions, (n, d_s) -> (n, d_a), not yet clipped to the range [-1, 1].
+
+        The learner adds its noise to this mean and clips the sum. So does a rollout with noise; clipping
+        first would disturb a saturated policy in a way that it has never met in training.
+        """
         hidden = (observations - self.observation_mean) / self.observation_std
         hidden = np.clip(hidden, -self.OBSERVATION_CLIP, self.OBSERVATION_CLIP)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = np.tanh(hidden @ weight.T + bias)
-        action = hidden @ self.weights[-1].T + self.biases[-1]
-        return np.asarray(np.clip(action, -1.0, 1.0), dtype=np.float32)
+        return np.asarray(hidden @ self.weights[-1].T + self.biases[-1], dtype=np.float32)
 
     def tensors(self) -> dict[str, FloatArray]:
         """Return every array under the key it has in a file."""

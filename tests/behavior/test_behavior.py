@@ -71,10 +71,7 @@ def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
     )
     group = RunGroup(
         name="ramped",
-        initial_penalty=0.0,
-        hold_steps=500,
-        ramp_steps=1000,
-        final_penalty=0.5,
+        penalty=((500, 0.0), (1500, 0.5)),
         training_seeds=(1,),
         steps=steps,
         learner=learner,
@@ -85,7 +82,7 @@ def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
 def test_penalty_grows_from_nothing_to_its_end() -> None:
     run = short_run(3000)
     assert [run.penalty_at(step) for step in (0, 499, 500, 1000, 1500, 9000)] == [0, 0, 0, 0.25, 0.5, 0.5]
-    fixed = run.group.model_copy(update={"initial_penalty": 0.3, "final_penalty": 0.3, "ramp_steps": 0})
+    fixed = run.group.model_copy(update={"penalty": ((0, 0.3),)})
     assert run.model_copy(update={"group": fixed}).penalty_at(0) == 0.3
 
 
@@ -114,7 +111,7 @@ def test_snapshot_acts_as_its_formula_says() -> None:
     observations = np.random.default_rng(1).normal(size=(5, 8)).astype(np.float32)
     normalised = np.clip((observations - snapshot.observation_mean) / snapshot.observation_std, -10, 10)
     hidden = np.tanh(normalised @ snapshot.weights[0].T + snapshot.biases[0])
-    expected = np.clip(hidden @ snapshot.weights[1].T + snapshot.biases[1], -1, 1)
+    expected = hidden @ snapshot.weights[1].T + snapshot.biases[1]
     np.testing.assert_allclose(snapshot.act(observations), expected, rtol=1e-6)
     assert snapshot.act(observations).dtype == np.float32
 
@@ -218,10 +215,11 @@ def test_noise_is_of_one_distribution_for_every_policy(tmp_path: Path) -> None:
     for index in range(data.trajectories.n_trajectories):
         one = data.unlabelled().select([index])
         acting = next(s for s in snapshots if s.name == data.provenance["policy"][index])
-        noise = one.actions - acting.act(one.observations)
-        spreads.append(noise[np.abs(one.actions) < 1].std())
+        mean = acting.act(one.observations)
+        within = np.abs(mean) < 0.4  # two standard deviations from where clipping would show
+        spreads.append((one.actions - mean)[within].std())
     assert np.ptp(spreads) < 0.03
-    assert np.mean(spreads) == pytest.approx(0.2, rel=0.25)
+    assert np.mean(spreads) == pytest.approx(0.2, rel=0.05)
 
 
 def test_shipped_reference_is_found_by_its_name(tmp_path: Path) -> None:
