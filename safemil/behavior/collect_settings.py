@@ -9,7 +9,7 @@ class CollectSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     episodes_per_band: int = Field(
-        120, gt=0, description="episodes rolled out in each cost band, shared among the band's policies"
+        200, gt=0, description="episodes rolled out in each cost band, shared among the band's policies"
     )
     noise_std: float = Field(
         0.2,
