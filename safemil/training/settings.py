@@ -21,7 +21,7 @@ class TrainingSettings(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="AdamW's, for every network")
     gradient_clip: float = Field(10.0, gt=0, description="largest gradient norm of each network by itself")
     policy_loss: Literal["nll", "mse"] = Field(
-        "nll", description="-log pi(a|s), or squared error of the mean"
+        "mse", description="squared error of the mean, or -log pi(a|s); the default was chosen on BC"
     )
     bag_pairs: int = Field(1, gt=0, description="B, pairs of bags per update")
     bag_size: int = Field(128, gt=0, description="K, segments per bag")
