@@ -57,7 +57,9 @@ def golden_data() -> TrainingData:
 def trace(method: str) -> dict[str, dict[str, float]]:
     """Train a method with its default settings and return its losses by step and name."""
     torch.set_num_threads(1)
-    training = TrainingSettings(steps=STEPS[-1] + 1, bag_pairs=2, bag_size=8, segment_length=4)
+    training = TrainingSettings(
+        steps=STEPS[-1] + 1, policy_loss="nll", bag_pairs=2, bag_size=8, segment_length=4
+    )
     learner_class = find_method(method)
     learner = learner_class(
         golden_data(), learner_class.settings_model(), training, torch_stream(0, "initial weights")

@@ -107,7 +107,7 @@ def test_bc_reaches_the_conditional_mean(make_trajectories, make_learner, train_
 
 
 def test_bc_reaches_the_conditional_standard_deviation(make_trajectories, make_learner, train_learner):
-    learner = make_learner(BehaviorCloning, modes(make_trajectories, 2), **BUDGET)
+    learner = make_learner(BehaviorCloning, modes(make_trajectories, 2), policy_loss="nll", **BUDGET)
     train_learner(learner)
     with torch.no_grad():
         _, log_std = learner.policy(learner.policy.standardise(torch.eye(3)))
