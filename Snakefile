@@ -20,6 +20,7 @@ include: "workflow/rules/behavior.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rollout.smk"
+include: "workflow/rules/learned_cost.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

@@ -23,11 +23,13 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from safemil.data.stripped import TrainingData
+from safemil.data.labels import OracleLabels
+from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
 from safemil.methods.learner import Learner
-from safemil.methods.registry import find_method
-from safemil.methods.registry_names import built_in_methods
+from safemil.methods.oracle import OracleData, find_oracle
+from safemil.methods.registry import find_learner
+from safemil.methods.registry_names import built_in_methods, method_kind
 from safemil.training.randomness import numpy_stream, torch_stream
 from safemil.training.settings import TrainingSettings
 
@@ -93,11 +95,35 @@ def matrix_product_operations(run: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
+def synthetic_labels(data: TrainingData) -> OracleLabels:
+    """Return random rewards and costs, with every other trajectory preferred, for the oracles."""
+    generator = np.random.default_rng(1)
+    n, u = data.non_preferred, data.unlabelled
+    return OracleLabels(
+        non_preferred_rewards=np.zeros(n.n_transitions, dtype=np.float32),
+        non_preferred_costs=np.ones(n.n_transitions, dtype=np.float32),
+        non_preferred_indices=np.arange(n.n_trajectories),
+        unlabelled_rewards=generator.random(u.n_transitions, dtype=np.float32),
+        unlabelled_costs=(generator.random(u.n_transitions) < 0.1).astype(np.float32),
+        unlabelled_indices=np.arange(u.n_trajectories),
+        unlabelled_is_preferred=np.arange(u.n_trajectories) % 2 == 0,
+        training_digest=training_digest(data),
+    )
+
+
+def build(method: str, data: TrainingData, training: TrainingSettings) -> Learner[Any, Any]:
+    """Build a learner, or an oracle with random labels, with its default settings."""
+    weights = torch_stream(0, "initial weights")
+    if method_kind(method) == "oracle":
+        oracle = find_oracle(method)
+        return oracle(OracleData(data, synthetic_labels(data)), oracle.settings_model(), training, weights)
+    learner = find_learner(method)
+    return learner(data, learner.settings_model(), training, weights)
+
+
 def prepare(method: str, data: TrainingData, steps: int) -> Measurement:
     """Build a learner, warm it up and count its operations."""
-    learner_class = find_method(method)
-    settings, training = learner_class.settings_model(), TrainingSettings(steps=WARM_UP + 1 + steps)
-    learner = learner_class(data, settings, training, torch_stream(0, "initial weights"))
+    learner = build(method, data, TrainingSettings(steps=WARM_UP + 1 + steps))
     generator = numpy_stream(0, "batches")
     for _ in range(WARM_UP):
         learner.update(learner.sample(generator))

@@ -5,10 +5,14 @@ Heavy imports happen inside the commands, so that `safemil --help` is quick.
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from safemil.errors import UserError
+
+if TYPE_CHECKING:
+    from safemil.training.train import RunRequest
 
 PATH = click.Path(path_type=Path)
 CONFIG = click.option(
@@ -22,6 +26,8 @@ OUTPUT = click.option("--output", type=PATH, required=True, help="File to write.
 METHOD = click.option("--method", required=True, help="Method name, or the dotted path of a module.")
 VARIANT = click.option("--variant", default="default", show_default=True, help="Variant of the method.")
 SEED = click.option("--seed", type=int, required=True, help="Training seed.")
+TRAINING_DATA = click.option("--data", "data_path", type=PATH, required=True, help="Stripped training file.")
+RUN_DIRECTORY = click.option("--directory", type=PATH, required=True, help="Folder of the run's outputs.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -118,6 +124,34 @@ def collect(
 
 
 @cli.command()
+@TASK
+@click.option("--output", type=PATH, required=True, help="Where the file, or a link to it, appears.")
+@click.option("--table", type=PATH, help="Table of files instead of config/dsrl_files.tsv.")
+@click.option(
+    "--dataset-directory",
+    type=PATH,
+    envvar="DSRL_DATASET_DIR",
+    show_envvar=True,
+    help="Folder to look in first; a file found there is linked, not copied.",
+)
+@click.option("--retries", type=click.IntRange(min=0), help="Further tries after one that got nowhere.")
+def download(
+    task_name: str, output: Path, table: Path | None, dataset_directory: Path | None, retries: int | None
+) -> None:
+    """Put the published DSRL file of a task in place, checked; resumes where a download was cut off."""
+    from safemil.data.download import DEFAULT_RETRIES, Downloader
+    from safemil.data.dsrl_table import DSRL_TABLE, published_file
+    from safemil.data.published import provide
+    from safemil.tasks import get_task
+    from safemil.training.progress import Progress
+
+    task = get_task(task_name)
+    published = published_file(task.dsrl_file, table or DSRL_TABLE)
+    downloader = Downloader(Progress, DEFAULT_RETRIES if retries is None else retries)
+    provide(task, published, output, downloader, dataset_directory=dataset_directory)
+
+
+@cli.command()
 @CONFIG
 @TASK
 @click.option("--data", "data_path", type=PATH, required=True, help="Labelled HDF5 file in DSRL's form.")
@@ -149,21 +183,34 @@ def split(
     )
 
 
-@cli.command()
+@cli.command("data-overview")
 @CONFIG
-@TASK
-@METHOD
-@VARIANT
-@SEED
-@click.option("--data", "data_path", type=PATH, required=True, help="Stripped training file.")
-@click.option("--directory", type=PATH, required=True, help="Folder of the run's outputs.")
-def train(
-    config_path: Path, task_name: str, method: str, variant: str, seed: int, data_path: Path, directory: Path
-) -> None:
-    """Train one method, variant and seed; resumes where a killed run stopped."""
+@OUTPUT
+def data_overview(config_path: Path, output: Path) -> None:
+    """Compare the collected data of every task with what they were to reach."""
+    from safemil import paths
+    from safemil.config import read_resolved
+    from safemil.data.overview import TaskFiles, write_overview
+
+    config = read_resolved(config_path)
+    names = {"run_name": config.run_name, "source": config.source, "extension": "json"}
+
+    def files_of(task: str) -> TaskFiles:
+        filled = {"task": task, **names}
+        return TaskFiles(
+            behavior_card=Path(paths.SHIPPED_CARD.format(**filled)),
+            policies=Path(paths.SHIPPED_POLICIES.format(**filled)),
+            source_card=Path(paths.COLLECTED_CARD.format(**filled)),
+            collecting=Path(paths.COLLECTING_BENCHMARK.format(**filled)),
+            split_card=Path(paths.DATA_CARD.format(**filled)),
+        )
+
+    write_overview([(task, files_of(task)) for task in config.tasks], output)
+
+
+def _run_request(config_path: Path, task: str, method: str, variant: str, seed: int) -> "RunRequest":
     from safemil.config import read_resolved
     from safemil.training.train import RunRequest
-    from safemil.training.train import train as train_run
 
     config = read_resolved(config_path)
     if variant not in config.methods.get(method, {}):
@@ -175,8 +222,50 @@ def train(
             where=config_path,
         )
     settings = config.methods[method][variant].settings
-    request = RunRequest(task_name, method, variant, seed, settings, config.training_of(method, variant))
-    train_run(request, data_path, directory)
+    return RunRequest(task, method, variant, seed, settings, config.training_of(method, variant))
+
+
+@cli.command()
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@TRAINING_DATA
+@RUN_DIRECTORY
+def train(
+    config_path: Path, task_name: str, method: str, variant: str, seed: int, data_path: Path, directory: Path
+) -> None:
+    """Train one learner, variant and seed; resumes where a killed run stopped."""
+    from safemil.training.train import train as train_run
+
+    train_run(_run_request(config_path, task_name, method, variant, seed), data_path, directory)
+
+
+@cli.command("train-oracle")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@TRAINING_DATA
+@click.option("--labels", "labels_path", type=PATH, required=True, help="Oracle labels of that file.")
+@RUN_DIRECTORY
+def train_oracle(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    data_path: Path,
+    labels_path: Path,
+    directory: Path,
+) -> None:
+    """Train one oracle, which is given the true labels; resumes where a killed run stopped."""
+    from safemil.training.train_oracle import train_oracle as train_run
+
+    request = _run_request(config_path, task_name, method, variant, seed)
+    train_run(request, data_path, labels_path, directory)
 
 
 @cli.command()
@@ -203,11 +292,16 @@ def evaluate(
 @CONFIG
 @TASK
 @click.option("--reference", required=True, help="constrained_rl or random.")
-@SHIPPED
-@click.option("--card", type=PATH, required=True, help="Card of the shipped policies.")
+@click.option("--policies", type=PATH, help="Shipped behaviour policies, for constrained_rl.")
+@click.option("--card", type=PATH, help="Card of these policies.")
 @OUTPUT
 def evaluate_reference(
-    config_path: Path, task_name: str, reference: str, policies: Path, card: Path, output: Path
+    config_path: Path,
+    task_name: str,
+    reference: str,
+    policies: Path | None,
+    card: Path | None,
+    output: Path,
 ) -> None:
     """Roll out the constrained behaviour policy or the random policy."""
     from safemil.config import read_resolved
@@ -265,6 +359,132 @@ def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> Non
     scores = make_main_table(episodes, settings)
     drawn, plotted = main_comparison(read_episodes(episodes), scores, cost_limit=settings.cost_limit)
     save_figure(drawn, plotted, directory / name)
+
+
+@cli.command()
+@CONFIG
+@click.option("--directory", type=PATH, required=True, help="Folder for fairness.csv, .md and .tex.")
+def fairness(config_path: Path, directory: Path) -> None:
+    """Compute the table of what every method was given, from the records of all configured runs."""
+    from safemil import paths
+    from safemil.config import read_resolved
+    from safemil.evaluation.fairness_text import write_fairness_table
+    from safemil.evaluation.run_records import read_peak_memory, read_run_record, record_frame
+    from safemil.workflow import Plan
+
+    plan = Plan(read_resolved(config_path))
+    runs = plan.method_runs()
+    files = zip(plan.paths(paths.RUN_RECORD, runs), plan.paths(paths.TRAINING_BENCHMARK, runs), strict=True)
+    records = [(read_run_record(Path(run)), read_peak_memory(Path(benchmark))) for run, benchmark in files]
+    write_fairness_table(record_frame(records), directory, plan.config.run_name)
+
+
+@cli.command()
+@CONFIG
+@click.option("--directory", type=PATH, required=True, help="Folder for theory.csv and theory.md.")
+def theory(config_path: Path, directory: Path) -> None:
+    """Check Lemma 1 and Theorem 1 by drawing bags."""
+    from safemil.config import read_resolved
+    from safemil.theory.table import write_theory_table
+
+    config = read_resolved(config_path)
+    write_theory_table(config.theory, directory, config.run_name)
+
+
+@cli.command("figure-theory")
+@click.option("--table", "table_path", type=PATH, required=True, help="theory.csv of `safemil theory`.")
+@click.option("--directory", type=PATH, required=True, help="Folder for theory.png, .pdf and .csv.")
+def figure_theory(table_path: Path, directory: Path) -> None:
+    """Draw the check of Lemma 1 and Theorem 1."""
+    from safemil.figures.style import save_figure
+    from safemil.figures.theory import theory_figure
+    from safemil.theory.table import read_theory_table
+
+    drawn, plotted = theory_figure(read_theory_table(table_path))
+    save_figure(drawn, plotted, directory / "theory")
+
+
+@cli.command("held-out")
+@CONFIG
+@TASK
+@click.option("--data", "data_path", type=PATH, required=True, help="Labelled file the split was drawn from.")
+@click.option("--labels", "labels_path", type=PATH, required=True, help="Oracle labels of the split.")
+@OUTPUT
+def held_out(config_path: Path, task_name: str, data_path: Path, labels_path: Path, output: Path) -> None:
+    """Draw trajectories that are neither in D_N nor in D_U, to judge learned costs on."""
+    from safemil.config import read_resolved
+    from safemil.data.held_out import hold_out
+    from safemil.tasks import get_task
+
+    config = read_resolved(config_path)
+    hold_out(get_task(task_name), config.source, data_path, labels_path, config.split, output)
+
+
+@cli.command("evaluate-cost")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--data", type=PATH, required=True, help="Stripped training file of the run.")
+@click.option("--policy", type=PATH, required=True, help="Policy file of the run.")
+@click.option("--networks", type=PATH, required=True, help="Other networks of the run.")
+@click.option("--record", type=PATH, required=True, help="run.json of the run.")
+@click.option("--held-out", "held_out_path", type=PATH, required=True, help="Held-out trajectories.")
+@OUTPUT
+@click.option("--traces", type=PATH, required=True, help="CSV of two episodes to write.")
+def evaluate_cost(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    held_out_path: Path,
+    output: Path,
+    traces: Path,
+    **files: Path,
+) -> None:
+    """Score the learned cost of a run on held-out trajectories."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.learned_cost import evaluate_cost as evaluate_run
+    from safemil.training.restore import RunFiles
+
+    limit = read_resolved(config_path).evaluation.cost_limit
+    run = RunFiles(files["data"], files["policy"], files["networks"], files["record"])
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    evaluate_run(run, held_out_path, output, traces, key=key, cost_limit=limit)
+
+
+@cli.command("table-learned-cost")
+@CONFIG
+@click.argument("files", type=PATH, nargs=-1, required=True)
+@click.option("--directory", type=PATH, required=True, help="Folder for learned_cost.csv, .md and .tex.")
+def table_learned_cost(config_path: Path, files: tuple[Path, ...], directory: Path) -> None:
+    """Compute the table of learned costs from the scores FILES."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.learned_cost_rows import gather_rows
+    from safemil.evaluation.learned_cost_table import learned_cost_table
+    from safemil.evaluation.learned_cost_text import write_learned_cost_table
+
+    config = read_resolved(config_path)
+    settings = config.evaluation
+    means = learned_cost_table(
+        gather_rows(files), n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
+    )
+    write_learned_cost_table(means, directory, run_name=config.run_name, cost_limit=settings.cost_limit)
+
+
+@cli.command("figure-learned-cost")
+@click.argument("files", type=PATH, nargs=-1, required=True)
+@click.option("--directory", type=PATH, required=True, help="Folder for learned_cost.png, .pdf and .csv.")
+def figure_learned_cost(files: tuple[Path, ...], directory: Path) -> None:
+    """Draw learned and true costs along the episodes in the traces FILES."""
+    from safemil.evaluation.learned_cost_rows import gather_traces
+    from safemil.figures.learned_cost import learned_cost_figure
+    from safemil.figures.style import save_figure
+
+    drawn, plotted = learned_cost_figure(gather_traces(files))
+    save_figure(drawn, plotted, directory / "learned_cost")
 
 
 def main() -> None:

@@ -6,16 +6,26 @@ are reported at once. `config/schema.json` is generated from the models.
 
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.data.split import SplitSettings
 from safemil.errors import UserError
+from safemil.evaluation.references import reference_method
 from safemil.evaluation.settings import EvaluationSettings
 from safemil.files import write_text
 from safemil.tasks import load_tasks
+from safemil.theory.settings import TheorySettings
 from safemil.training.settings import TrainingSettings
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -49,7 +59,14 @@ class Config(_Strict):
     run_name: str = Field(
         pattern=NAME_PATTERN, description="results and figures go into folders of this name"
     )
-    source: Literal["collected", "dsrl"] = Field("collected", description="where the trajectories are from")
+    source: Literal["collected", "dsrl", "local"] = Field(
+        "collected", description="where the trajectories are from; see docs/data.md"
+    )
+    data_directory: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        validate_default=True,
+        description="folder with a file in DSRL's form for each task; for the source local, and only for it",
+    )
     tasks: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1, description="training seeds of every method")
     methods: dict[str, dict[str, Variant]] = Field(
@@ -59,6 +76,7 @@ class Config(_Strict):
     collect: CollectSettings = CollectSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    theory: TheorySettings = TheorySettings()
 
     @field_validator("tasks")
     @classmethod
@@ -68,6 +86,16 @@ class Config(_Strict):
         if unknown:
             raise ValueError(f"unknown task {', '.join(unknown)}, expected some of {', '.join(known)}")
         return tasks
+
+    @field_validator("data_directory")
+    @classmethod
+    def _check_data_directory(cls, directory: str | None, info: ValidationInfo) -> str | None:
+        source = info.data.get("source")
+        if source == "local" and directory is None:
+            raise ValueError("the source local needs the folder its files are in")
+        if source in ("collected", "dsrl") and directory is not None:
+            raise ValueError(f"only the source local has a folder, and the source is {source}")
+        return directory
 
     @field_validator("tasks", "seeds")
     @classmethod
@@ -82,6 +110,24 @@ class Config(_Strict):
         without = [method for method, variants in methods.items() if DEFAULT_VARIANT not in variants]
         if without:
             raise ValueError(f"no variant `{DEFAULT_VARIANT}` of {', '.join(without)}")
+        return methods
+
+    @field_validator("methods")
+    @classmethod
+    def _check_reference(
+        cls, methods: dict[str, dict[str, Variant]], info: ValidationInfo
+    ) -> dict[str, dict[str, Variant]]:
+        source = info.data.get("source")
+        reference = reference_method(source) if source else None
+        if reference is None:
+            return methods
+        default = methods.get(reference, {}).get(DEFAULT_VARIANT)
+        only = default.tasks if default else ()
+        if only is not None and not set(only) >= set(info.data.get("tasks", ("any",))):
+            raise ValueError(
+                f"scores of the source {source} are relative to the oracle {reference}: it needs a variant "
+                f"`{DEFAULT_VARIANT}` on all tasks, `{reference}: {{{DEFAULT_VARIANT}: {{}}}}`"
+            )
         return methods
 
     @model_validator(mode="after")

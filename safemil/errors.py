@@ -14,6 +14,9 @@ class UserError(Exception):
         found: what was there instead.
         where: the file, key or rule in which it was found.
         hint: what the user can do about it.
+
+    Attributes:
+        problem: the first argument, for an error that reports others.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class UserError(Exception):
         where: object = None,
         hint: str | None = None,
     ) -> None:
+        self.problem = problem
         details = {"expected": expected, "found": found, "where": where, "hint": hint}
         lines = [f"  {name + ':':<10}{value}" for name, value in details.items() if value is not None]
         super().__init__("\n".join([problem, *lines]))

@@ -4,6 +4,7 @@ The rules stay thin: each is a path template, a list from here, and one command.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,23 @@ from pathlib import Path
 from safemil import paths
 from safemil.behavior.settings import behavior_runs, load_behavior
 from safemil.config import Config
-from safemil.methods.registry_names import module_name
-from safemil.tasks import get_task
+from safemil.data.local import local_files
+from safemil.evaluation.references import rolled_out_references
+from safemil.methods.registry_names import MethodKind, method_kind, module_name
+from safemil.tasks import get_task, load_tasks
 from safemil.training.provenance import source_digest
 
-REFERENCES = ("constrained_rl", "random")
 # Evaluation settings that change rollouts; the others change only what is computed from them.
 ROLLOUT_SETTINGS = {"episodes", "n_environments", "fast_simulator"}
+
+# The module that trains a method of either kind.
+TRAINERS: dict[MethodKind, str] = {
+    "learner": "safemil.training.train",
+    "oracle": "safemil.training.train_oracle",
+}
+
+# The task that each published file is of.
+DSRL_TASKS = {task.dsrl_file: task.name for task in load_tasks().values()}
 
 Run = Mapping[str, str | int]
 
@@ -50,9 +61,25 @@ class Plan:
 
     def source_data(self, task: str) -> str:
         """Return the labelled file that a task's split reads."""
-        if self.config.source == "collected":
-            return paths.COLLECTED_DATA.format(task=task)
-        return paths.DSRL_DATA.format(dsrl_file=get_task(task).dsrl_file)
+        if self.config.source == "local":
+            return str(self.local_data()[task])
+        if self.config.source == "dsrl":
+            return paths.DSRL_DATA.format(dsrl_file=get_task(task).dsrl_file)
+        return paths.COLLECTED_DATA.format(task=task)
+
+    def local_data(self) -> dict[str, Path]:
+        """Return the user's own file of each task by the task's name; none for another source.
+
+        Raises:
+            UserError: a task has no file; names every such task.
+        """
+        if self.config.data_directory is None:
+            return {}
+        return local_files(Path(self.config.data_directory), map(get_task, self.config.tasks))
+
+    def data_overview(self) -> list[str]:
+        """Return the table of the collected data; no file for another source."""
+        return [self.path(paths.DATA_OVERVIEW)] if self.config.source == "collected" else []
 
     def collect_options(self) -> str:
         """Return the settings of collecting as options of the command, e.g. `--seed 0 --noise-std 0.2`."""
@@ -70,12 +97,20 @@ class Plan:
             for seed in self.config.seeds
         ]
 
+    def method_pattern(self, kind: MethodKind | None = None) -> str:
+        """Return a regular expression of the configured methods, of one kind if it is given.
+
+        Rules constrain their wildcard by it, so that what reads labels is never asked for a learner.
+        """
+        methods = [name for name in self.config.methods if kind in (None, method_kind(name))]
+        return "|".join(map(re.escape, methods)) or "(?!)"  # which matches nothing
+
     def reference_runs(self) -> list[Run]:
-        """Return the references of every task."""
+        """Return the references of every task that are rolled out without training."""
         return [
             {"task": task, "method": reference, "variant": "default", "seed": 0}
             for task in self.config.tasks
-            for reference in REFERENCES
+            for reference in rolled_out_references(self.config.source)
         ]
 
     def training_parameters(self, method: str, variant: str) -> str:
@@ -85,11 +120,27 @@ class Plan:
 
     def training_code(self, method: str) -> str:
         """Return the digest of the code behind a training."""
-        return source_digest("safemil.training.train", module_name(method))
+        return source_digest(TRAINERS[method_kind(method)], module_name(method))
 
     def rollout_parameters(self) -> str:
         """Return the evaluation settings that change rollouts, as a tracked parameter."""
         return tracked(self.config.evaluation.model_dump(include=ROLLOUT_SETTINGS))
+
+    def cost_runs(self, variant: str | None = None) -> list[Run]:
+        """Return the runs of the methods that learn a cost; of one variant if it is given."""
+        from safemil.methods.cost_learner import learns_cost  # brings torch along
+
+        methods = {method for method in self.config.methods if learns_cost(method)}
+        runs = [run for run in self.method_runs() if run["method"] in methods]
+        return [run for run in runs if variant in (None, run["variant"])]
+
+    def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
+        """Fill a template for each extension; no file where no configured method learns a cost."""
+        return [self.path(template, extension=each) for each in extensions] if self.cost_runs() else []
+
+    def cost_code(self, method: str) -> str:
+        """Return the digest of the code behind the scores of a learned cost."""
+        return source_digest("safemil.evaluation.learned_cost", module_name(method))
 
     def behavior_tasks(self) -> list[str]:
         """Return the configured tasks whose behaviour runs are described."""

@@ -10,6 +10,7 @@ bits; the shipped policies, not the runs, are what results depend on.
 import json
 import math
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from safemil.behavior.penalised import PenalisedTask
-from safemil.behavior.settings import BehaviorRun
+from safemil.behavior.settings import BehaviorRun, value_at
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.files import write_text
 from safemil.tasks import get_task
 from safemil.training.progress import Progress
 
-MINIMUM_STD = 0.2
 HIDDEN_SIZES = (64, 64)
 EPOCHS = 10
 CHECKPOINT_EVERY_SNAPSHOTS = 5
@@ -91,7 +91,8 @@ class _Keeper(BaseCallback):
     def _on_rollout_start(self) -> None:
         policy: Any = self.model.policy
         with torch.no_grad():
-            policy.log_std.clamp_(min=math.log(MINIMUM_STD))
+            floor = value_at(self._run.group.learner.minimum_std, self.num_timesteps)
+            policy.log_std.clamp_(min=math.log(floor))
         penalty = self._run.penalty_at(self.num_timesteps)
         self.training_env.set_attr("penalty", penalty)
         every = self._run.group.learner.snapshot_every
@@ -120,13 +121,19 @@ def _make_environments(run: BehaviorRun) -> DummyVecEnv:
     return DummyVecEnv([lambda: PenalisedTask(task, run.penalty_at(0))] * run.group.learner.n_environments)
 
 
+def _learning_rate(run: BehaviorRun) -> Callable[[float], float]:
+    """Return the learning rate as the library asks for it: over the share of the steps that is left."""
+    steps, schedule = run.group.steps, run.group.learner.learning_rate
+    return lambda share_left: value_at(schedule, round((1 - share_left) * steps))
+
+
 def _fresh_learner(run: BehaviorRun) -> PPO:
     settings = run.group.learner
     environments = VecNormalize(_make_environments(run), gamma=settings.discount)
     return PPO(
         "MlpPolicy",
         environments,
-        learning_rate=settings.learning_rate,
+        learning_rate=_learning_rate(run),
         max_grad_norm=settings.maximum_gradient_norm,
         n_steps=settings.rollout_steps,
         batch_size=settings.batch_size,
@@ -145,7 +152,12 @@ def _fresh_learner(run: BehaviorRun) -> PPO:
 
 def _resumed_learner(run: BehaviorRun, files: _Files) -> tuple[PPO, list[Snapshot]]:
     environments = VecNormalize.load(str(files.normaliser), _make_environments(run))
-    model = PPO.load(files.model, env=environments, device="cpu")
+    model = PPO.load(
+        files.model,
+        env=environments,
+        device="cpu",
+        custom_objects={"learning_rate": _learning_rate(run), "lr_schedule": _learning_rate(run)},
+    )
     snapshots = [
         snapshot for snapshot in read_snapshots(files.snapshots) if snapshot.step <= model.num_timesteps
     ]

@@ -2,10 +2,11 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from safemil.errors import UserError
 
@@ -16,13 +17,37 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Points = tuple[tuple[int, float], ...]
+
+
+def _check_points(points: Points) -> Points:
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(points)):
+        raise ValueError("the steps of the points must ascend")
+    if any(value < 0 for _, value in points):
+        raise ValueError("a value must not be negative")
+    return points
+
+
+# Linear between points (environment step, value), constant before the first and after the last.
+Schedule = Annotated[Points, Field(min_length=1), AfterValidator(_check_points)]
+
+
+def value_at(schedule: float | Points, step: int) -> float:
+    """Return the value of a number or a schedule after `step` environment steps."""
+    if isinstance(schedule, int | float):
+        return float(schedule)
+    steps, values = zip(*schedule, strict=True)
+    return float(np.interp(step, steps, values))
+
+
 class LearnerSettings(_Strict):
     """The settings of PPO."""
 
     discount: float = Field(gt=0, lt=1)
     gae_lambda: float = Field(ge=0, le=1)
-    learning_rate: float = Field(gt=0)
+    learning_rate: float | Schedule
     initial_log_std: float = Field(description="log standard deviation of the actions at the start")
+    minimum_std: float | Schedule = Field(description="floor under the actions' standard deviation")
     maximum_gradient_norm: float = Field(gt=0, description="of policy and value together")
     batch_size: int = Field(gt=0, description="transitions per gradient step")
     n_environments: int = Field(gt=0)
@@ -34,22 +59,10 @@ class RunGroup(_Strict):
     """Runs that differ in their training seed only."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9.]*$", description="first part of the names of its runs")
-    penalty: tuple[tuple[int, float], ...] = Field(
-        min_length=1,
-        description="points (environment step, reward taken away per unit of cost), linear between them",
-    )
+    penalty: Schedule = Field(description="reward taken away per unit of cost")
     steps: int = Field(gt=0, description="environment steps of one run")
     training_seeds: tuple[int, ...] = Field(min_length=1)
     learner: LearnerSettings
-
-    @field_validator("penalty")
-    @classmethod
-    def _check_penalty(cls, points: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
-        if any(later[0] <= earlier[0] for earlier, later in pairwise(points)):
-            raise ValueError("the steps of the points must ascend")
-        if any(penalty < 0 for _, penalty in points):
-            raise ValueError("a penalty must not be negative")
-        return points
 
 
 class BehaviorRun(_Strict):
@@ -72,8 +85,7 @@ class BehaviorRun(_Strict):
 
     def penalty_at(self, step: int) -> float:
         """Return the penalty per unit of cost after `step` environment steps."""
-        steps, penalties = zip(*self.group.penalty, strict=True)
-        return float(np.interp(step, steps, penalties))
+        return value_at(self.group.penalty, step)
 
 
 def load_behavior(path: Path = BEHAVIOR_TABLE) -> dict[str, tuple[RunGroup, ...]]:

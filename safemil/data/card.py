@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 import safemil
+from safemil.data.outline import Outline, outline_of
 from safemil.data.split import BuiltSplit, SplitSettings
 from safemil.data.trajectories import IndexArray, LabelledTrajectories
 from safemil.files import replacing, write_text
@@ -35,13 +36,14 @@ class _Model(BaseModel):
 
 
 class Quantiles(_Model):
-    """Five quantiles of a quantity over the trajectories of a set."""
+    """Five quantiles and the mean of a quantity over the trajectories of a set."""
 
     minimum: float
     lower_quartile: float
     median: float
     upper_quartile: float
     maximum: float
+    mean: float
 
 
 class ProvenanceSummary(_Model):
@@ -72,6 +74,14 @@ class FilterSummary(_Model):
     dropped: int
 
 
+class SourceFile(_Model):
+    """The file that a split was made of."""
+
+    name: str
+    sha256: str
+    licence: str | None
+
+
 class SourceCard(_Model):
     """The card of a source file."""
 
@@ -87,6 +97,7 @@ class SplitCard(_Model):
     """The card of a split; counts are trajectories.
 
     Attributes:
+        source_file: the file the trajectories are from; None for trajectories that were never in a file.
         rule, non_preferred_cost, preferred_cost: how classes were told apart, see `split.Classes`.
         fewer_than_asked: the sets were shrunk, as `allow_fewer` permits.
         alpha_realised: share of preferred trajectories in D_U as drawn.
@@ -97,6 +108,7 @@ class SplitCard(_Model):
     kind: Literal["split"] = "split"
     task: str
     source: str
+    source_file: SourceFile | None
     settings: SplitSettings
     rule: str
     non_preferred_cost: float
@@ -125,7 +137,8 @@ def versions() -> dict[str, str]:
 def _quantiles(values: NDArray[Any]) -> Quantiles:
     names = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
     numbers = np.quantile(values, (0, 0.25, 0.5, 0.75, 1))
-    return Quantiles(**{name: float(number) for name, number in zip(names, numbers, strict=True)})
+    quantiles = {name: float(number) for name, number in zip(names, numbers, strict=True)}
+    return Quantiles(**quantiles, mean=float(np.mean(values, dtype=np.float64)))
 
 
 def _provenance_summary(column: NDArray[Any]) -> ProvenanceSummary:
@@ -136,8 +149,8 @@ def _provenance_summary(column: NDArray[Any]) -> ProvenanceSummary:
     return ProvenanceSummary(distinct_values=len(values), share=share)
 
 
-def _summaries(data: LabelledTrajectories, sets: Mapping[str, IndexArray]) -> dict[str, SetSummary]:
-    returns, costs, lengths = data.returns, data.episode_costs, data.trajectories.lengths
+def _summaries(data: Outline, sets: Mapping[str, IndexArray]) -> dict[str, SetSummary]:
+    returns, costs, lengths = data.returns, data.episode_costs, data.lengths
     return {
         name: SetSummary(
             trajectories=len(indices),
@@ -156,12 +169,13 @@ def source_card(
     data: LabelledTrajectories, *, task: str, source: str, attributes: Mapping[str, str] | None = None
 ) -> SourceCard:
     """Describe a source file by its trajectories and the text attributes it carries."""
-    everything = np.arange(data.trajectories.n_trajectories)
+    outline = outline_of(data)
+    everything = np.arange(outline.n_trajectories)
     return SourceCard(
         task=task,
         source=source,
         attributes=dict(attributes or {}),
-        sets=_summaries(data, {"all": everything}),
+        sets=_summaries(outline, {"all": everything}),
         versions=versions(),
     )
 
@@ -184,6 +198,8 @@ def _sets_of(built: BuiltSplit, n_trajectories: int) -> dict[str, IndexArray]:
     return {
         "source": np.arange(n_trajectories),
         "left after filters": built.kept,
+        "available, non-preferred": np.flatnonzero(built.classes.non_preferred),
+        "available, preferred": np.flatnonzero(built.classes.preferred),
         "D_N": split.non_preferred,
         "D_U": split.unlabelled,
         "D_U, preferred": split.unlabelled[split.unlabelled_is_preferred],
@@ -192,20 +208,22 @@ def _sets_of(built: BuiltSplit, n_trajectories: int) -> dict[str, IndexArray]:
 
 
 def split_card(
-    data: LabelledTrajectories,
+    data: Outline,
     built: BuiltSplit,
     settings: SplitSettings,
     *,
     task: str,
     source: str,
+    source_file: SourceFile | None = None,
     separability: float | None = None,
 ) -> SplitCard:
     """Describe the split `built` of the source `data`."""
-    split, classes, n = built.split, built.classes, data.trajectories.n_trajectories
+    split, classes, n = built.split, built.classes, data.n_trajectories
     drawn = (len(split.non_preferred), len(split.unlabelled))
     return SplitCard(
         task=task,
         source=source,
+        source_file=source_file,
         settings=settings,
         rule=classes.rule,
         non_preferred_cost=classes.non_preferred_cost,
@@ -246,7 +264,7 @@ def _set_rows(card: SourceCard | SplitCard, quantity: str) -> list[list[object]]
 def _sets_section(card: SourceCard | SplitCard) -> list[str]:
     lines: list[str] = []
     for quantity in ("episode_cost", "episode_return", "episode_length"):
-        header = [quantity.replace("_", " "), "n", "minimum", "25 %", "median", "75 %", "maximum"]
+        header = [quantity.replace("_", " "), "n", "minimum", "25 %", "median", "75 %", "maximum", "mean"]
         lines += _table(header, _set_rows(card, quantity))
     return lines
 
@@ -262,9 +280,17 @@ def _provenance_section(card: SourceCard | SplitCard) -> list[str]:
     return lines
 
 
+def _file_facts(file: SourceFile | None) -> list[tuple[str, object]]:
+    if file is None:
+        return []
+    licence: list[tuple[str, object]] = [("licence of the data", file.licence)] if file.licence else []
+    return [("source file", file.name), ("SHA-256 of the source file", file.sha256), *licence]
+
+
 def _split_section(card: SplitCard) -> list[str]:
     settings = card.settings
     facts: list[tuple[str, object]] = [
+        *_file_facts(card.source_file),
         ("builder, data seed", f"{settings.builder}, {settings.seed}"),
         ("trajectories in the file", card.in_file),
         ("left after the filters", card.left_after_filters),

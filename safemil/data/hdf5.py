@@ -6,7 +6,7 @@ trajectories lies in attributes of a group, because `dsrl` takes every dataset o
 for an array over transitions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from safemil.data.outline import Outline
 from safemil.data.storage import (
+    count_non_finite,
     existing_file,
     new_file,
     non_finite_problems,
@@ -22,7 +24,13 @@ from safemil.data.storage import (
     write_array,
     write_attributes,
 )
-from safemil.data.trajectories import BoolArray, LabelledTrajectories, Trajectories, provenance_problems
+from safemil.data.trajectories import (
+    BoolArray,
+    IndexArray,
+    LabelledTrajectories,
+    Trajectories,
+    provenance_problems,
+)
 from safemil.tasks import Task
 
 MATRICES = ("observations", "next_observations", "actions")
@@ -31,6 +39,7 @@ FLAGS = ("terminals", "timeouts")
 KEYS = (*MATRICES, *VALUES, *FLAGS)
 
 _PROVENANCE = "provenance"
+_BLOCK_BYTES = 1 << 22
 _DAMAGED = "the file may be cut off or of another project: make or download it again"
 
 
@@ -46,7 +55,8 @@ def write_labelled(path: Path, data: LabelledTrajectories, attributes: Mapping[s
         UserError: an array holds infinite or undefined values.
     """
     arrays = _arrays(data)
-    problems = list(non_finite_problems({name: arrays[name] for name in (*MATRICES, *VALUES)}))
+    counts = {name: count_non_finite(arrays[name]) for name in (*MATRICES, *VALUES)}
+    problems = list(non_finite_problems(counts))
     refuse(problems, "trajectories cannot be written", where=path)
     with new_file(path) as file:
         write_attributes(file, attributes)
@@ -56,12 +66,13 @@ def write_labelled(path: Path, data: LabelledTrajectories, attributes: Mapping[s
             _write_provenance(file.create_group(_PROVENANCE), data.provenance)
 
 
-def read_labelled(path: Path, *, task: Task | None) -> LabelledTrajectories:
-    """Read a file in DSRL's form.
+def read_outline(path: Path, *, task: Task | None) -> Outline:
+    """Check a whole file in DSRL's form, and return its labels and boundaries.
 
-    Columns (N, 1) are flattened and other number types cast to float32, as `dsrl` does. The file is read
-    straight into the arrays that are kept. Transitions behind the last marked end are an error rather than
-    dropped: published and collected files hold whole trajectories only, so such a tail means a cut file.
+    Columns (N, 1) are flattened and other number types cast to float32, as `dsrl` does. Observations and
+    actions are checked block by block and not kept. Transitions behind the last marked end are an error
+    rather than dropped: published and collected files hold whole trajectories only, so such a tail means a
+    cut file.
 
     Args:
         path: the HDF5 file.
@@ -73,24 +84,57 @@ def read_labelled(path: Path, *, task: Task | None) -> LabelledTrajectories:
     summary = "data file cannot be used"
     with existing_file(path) as file:
         refuse(list(_layout_problems(file, task)), summary, where=path, hint=_DAMAGED)
-        floats = {name: _read_floats(file[name]) for name in (*MATRICES, *VALUES)}
+        counts = {name: sum(count_non_finite(rows) for _, rows in _blocks(file[name])) for name in MATRICES}
+        values = {name: _read_floats(file[name]) for name in VALUES}
         raw_flags = {name: file[name][()].reshape(-1) for name in FLAGS}
         provenance = _read_provenance(file)
-    problems = [*non_finite_problems(floats), *_flag_problems(raw_flags)]
+    counts |= {name: count_non_finite(array) for name, array in values.items()}
+    problems = [*non_finite_problems(counts), *_flag_problems(raw_flags)]
     flags = {name: flag.astype(np.bool_, copy=False) for name, flag in raw_flags.items()}
     ends = flags["terminals"] | flags["timeouts"]
     problems += [*_end_problems(ends, task), *provenance_problems(provenance, int(ends.sum()))]
     refuse(problems, summary, where=path, hint=_DAMAGED)
-    trajectories = Trajectories(
-        observations=floats["observations"],
-        actions=floats["actions"],
-        next_observations=floats["next_observations"],
+    starts = np.append(0, np.flatnonzero(ends)[:-1] + 1)
+    return Outline(
+        rewards=values["rewards"],
+        costs=values["costs"],
         terminals=flags["terminals"],
-        starts=np.append(0, np.flatnonzero(ends)[:-1] + 1),
+        timeouts=flags["timeouts"],
+        starts=starts,
+        provenance=provenance,
     )
-    return LabelledTrajectories(
-        trajectories, floats["rewards"], floats["costs"], flags["timeouts"], provenance=provenance
-    )
+
+
+def read_sets(path: Path, outline: Outline, sets: Sequence[IndexArray]) -> list[LabelledTrajectories]:
+    """Read sets of trajectories out of a file, in one pass and without holding any other.
+
+    Args:
+        path: the HDF5 file.
+        outline: what `read_outline` returned for it.
+        sets: indices of the trajectories of each set, in the order in which they are returned.
+
+    Raises:
+        UserError: the file is missing or damaged, or a trajectory does not exist.
+    """
+    rows = [outline.transition_indices(indices) for indices in sets]
+    stops = np.cumsum([len(each) for each in rows])[:-1]
+    with existing_file(path) as file:
+        read = {name: _read_rows(file[name], np.concatenate(rows)) for name in MATRICES}
+    parts = {name: np.split(values, stops) for name, values in read.items()}
+    return [
+        _labelled(outline, indices, rows[number], {name: part[number] for name, part in parts.items()})
+        for number, indices in enumerate(sets)
+    ]
+
+
+def read_labelled(path: Path, *, task: Task | None) -> LabelledTrajectories:
+    """Check and read a whole file in DSRL's form; see `read_outline`.
+
+    Raises:
+        UserError: the file is missing, damaged or not what it should be; names every problem found.
+    """
+    outline = read_outline(path, task=task)
+    return read_sets(path, outline, [np.arange(outline.n_trajectories)])[0]
 
 
 def read_attributes(path: Path) -> dict[str, str]:
@@ -144,6 +188,43 @@ def _expected_sizes(shapes: Mapping[str, tuple[int, ...]], task: Task | None) ->
     else:
         observation, action = ((*shapes.get(name, ()), 0, 0)[1] for name in ("observations", "actions"))
     return {"observations": observation, "next_observations": observation, "actions": action}
+
+
+def _blocks(dataset: h5py.Dataset) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the first row's index and the rows of one block after the other, in one array used again."""
+    rows = max(1, _BLOCK_BYTES // (4 * max(1, dataset.shape[1])))
+    chunk = dataset.chunks[0] if dataset.chunks else 1
+    # Whole chunks, so that none is decompressed twice, unless a single one is larger than a block.
+    rows = rows // chunk * chunk or rows
+    buffer = np.empty((min(rows, len(dataset)), dataset.shape[1]), dtype=np.float32)
+    for start in range(0, len(dataset), rows):
+        block = buffer[: min(rows, len(dataset) - start)]
+        dataset.read_direct(block, np.s_[start : start + len(block)])
+        yield start, block
+
+
+def _read_rows(dataset: h5py.Dataset, rows: IndexArray) -> NDArray[np.float32]:
+    """Return the rows of a matrix with the indices `rows`, in that order, reading front to back."""
+    order = np.argsort(rows, kind="stable")
+    ascending = rows[order]
+    values = np.empty((len(rows), dataset.shape[1]), dtype=np.float32)
+    for start, block in _blocks(dataset):
+        first, last = np.searchsorted(ascending, (start, start + len(block)))
+        values[order[first:last]] = block[ascending[first:last] - start]
+    return values
+
+
+def _labelled(
+    outline: Outline, indices: IndexArray, rows: IndexArray, matrices: Mapping[str, NDArray[np.float32]]
+) -> LabelledTrajectories:
+    lengths = outline.lengths[indices]
+    return LabelledTrajectories(
+        Trajectories(**matrices, terminals=outline.terminals[rows], starts=np.cumsum(lengths) - lengths),
+        rewards=outline.rewards[rows],
+        costs=outline.costs[rows],
+        timeouts=outline.timeouts[rows],
+        provenance={name: column[indices] for name, column in outline.provenance.items()},
+    )
 
 
 def _read_floats(dataset: h5py.Dataset) -> NDArray[np.float32]:

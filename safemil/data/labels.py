@@ -71,9 +71,16 @@ class OracleLabels:
             )
 
 
-def strip(source: LabelledTrajectories, split: Split) -> tuple[TrainingData, OracleLabels]:
-    """Part the drawn trajectories into what learners see and what only oracles and diagnostics see."""
-    non_preferred, unlabelled = source.select(split.non_preferred), source.select(split.unlabelled)
+def strip(
+    non_preferred: LabelledTrajectories, unlabelled: LabelledTrajectories, split: Split
+) -> tuple[TrainingData, OracleLabels]:
+    """Part D_N and D_U into what learners see and what only oracles and diagnostics see.
+
+    Args:
+        non_preferred: the trajectories `split.non_preferred` of the source.
+        unlabelled: the trajectories `split.unlabelled` of the source.
+        split: what was drawn.
+    """
     data = TrainingData(non_preferred.unlabelled(), unlabelled.unlabelled())
     labels = OracleLabels(
         non_preferred_rewards=non_preferred.rewards,

@@ -39,10 +39,11 @@ def existing_file(path: Path) -> Iterator[h5py.File]:
     if not h5py.is_hdf5(path):
         raise UserError("not an HDF5 file", expected="an HDF5 file", found="other", where=path, hint=hint)
     try:
-        with h5py.File(path, "r") as file:
+        # No lock: a file is never changed once it has its name, and not every file system has locks.
+        with h5py.File(path, "r", locking=False) as file:
             yield file
     except OSError as error:
-        raise UserError("HDF5 file is damaged", found=error, where=path, hint=hint) from error
+        raise UserError(f"HDF5 file is damaged: {error}", where=path, hint=hint) from error
 
 
 def write_array(group: h5py.Group, name: str, array: NDArray[Any]) -> None:
@@ -56,12 +57,16 @@ def write_attributes(group: h5py.Group, attributes: Mapping[str, str]) -> None:
         group.attrs[name] = attributes[name]
 
 
-def non_finite_problems(arrays: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
-    """Say which of the arrays hold infinite or undefined values, and how many."""
-    for name, array in arrays.items():
-        wrong = array.size - int(np.count_nonzero(np.isfinite(array)))
-        if wrong:
-            yield f"{name}: expected finite values, found {wrong} infinite or undefined"
+def count_non_finite(array: NDArray[np.float32]) -> int:
+    """Return how many values of the array are infinite or undefined."""
+    return array.size - int(np.count_nonzero(np.isfinite(array)))
+
+
+def non_finite_problems(counts: Mapping[str, int]) -> Iterator[str]:
+    """Say which arrays hold infinite or undefined values, given how many each holds."""
+    for name, count in counts.items():
+        if count:
+            yield f"{name}: expected finite values, found {count} infinite or undefined"
 
 
 def refuse(problems: Sequence[str], summary: str, *, where: Path, hint: str | None = None) -> None:

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from safemil.data.storage import (
+    count_non_finite,
     existing_file,
     new_file,
     non_finite_problems,
@@ -159,7 +160,8 @@ def _read_group(group: h5py.Group, path: Path) -> Trajectories:
 
 def _content_problems(group_name: str, trajectories: Trajectories) -> Iterator[str]:
     matrices = ("observations", "actions", "next_observations")
-    return non_finite_problems({f"{group_name}/{name}": getattr(trajectories, name) for name in matrices})
+    counts = {f"{group_name}/{name}": count_non_finite(getattr(trajectories, name)) for name in matrices}
+    return non_finite_problems(counts)
 
 
 def _layout_problems(file: h5py.File) -> Iterator[str]:

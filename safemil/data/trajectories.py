@@ -66,6 +66,37 @@ def _last_of_each(starts: IndexArray, n_transitions: int) -> BoolArray:
     return last
 
 
+def transition_rows(
+    starts: IndexArray, n_transitions: int, indices: Sequence[int] | IndexArray
+) -> IndexArray:
+    """Return the indices of all transitions of the trajectories `indices`, in that order.
+
+    Args:
+        starts: (M,) index of the first transition of each trajectory.
+        n_transitions: number of transitions of all trajectories.
+        indices: the trajectories.
+
+    Raises:
+        UserError: none is chosen, or one does not exist.
+    """
+    chosen = np.asarray(indices, dtype=np.int64)
+    if chosen.ndim != 1 or len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= len(starts):
+        raise UserError(
+            "these trajectories cannot be selected",
+            expected=f"one or more indices from 0 to {len(starts) - 1}",
+            found=chosen.tolist(),
+        )
+    stops = np.append(starts[1:], n_transitions)
+    return np.concatenate([np.arange(starts[i], stops[i], dtype=np.int64) for i in chosen])
+
+
+def episode_sums(values: FloatArray, starts: IndexArray) -> NDArray[np.float64]:
+    """Return the undiscounted sum (M,) of `values` (N,) over each trajectory."""
+    # Episode by episode, so that a sum does not depend on the other trajectories of the file.
+    bounds = zip(starts, np.append(starts[1:], len(values)), strict=True)
+    return np.array([values[start:stop].sum(dtype=np.float64) for start, stop in bounds])
+
+
 def provenance_problems(provenance: Mapping[str, NDArray[Any]], n_trajectories: int) -> Iterator[str]:
     """Say which columns are not integers or strings, one for each trajectory."""
     for name, column in provenance.items():
@@ -170,15 +201,7 @@ class Trajectories:
         Raises:
             UserError: none is chosen, or one does not exist.
         """
-        chosen = np.asarray(indices, dtype=np.int64)
-        if chosen.ndim != 1 or len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= self.n_trajectories:
-            raise UserError(
-                "these trajectories cannot be selected",
-                expected=f"one or more indices from 0 to {self.n_trajectories - 1}",
-                found=chosen.tolist(),
-            )
-        starts, stops = self.starts, self.stops
-        return np.concatenate([np.arange(starts[i], stops[i], dtype=np.int64) for i in chosen])
+        return transition_rows(self.starts, self.n_transitions, indices)
 
     def select(self, indices: Sequence[int] | IndexArray) -> "Trajectories":
         """Return copies of the trajectories `indices`, in that order.
@@ -243,17 +266,12 @@ class LabelledTrajectories:
     @property
     def returns(self) -> NDArray[np.float64]:
         """Undiscounted sum of rewards (M,) of each episode."""
-        return self._episode_sums(self.rewards)
+        return episode_sums(self.rewards, self.trajectories.starts)
 
     @property
     def episode_costs(self) -> NDArray[np.float64]:
         """Undiscounted sum of costs (M,) of each episode."""
-        return self._episode_sums(self.costs)
-
-    def _episode_sums(self, values: FloatArray) -> NDArray[np.float64]:
-        # Episode by episode, so that a sum does not depend on the other trajectories of the file.
-        bounds = zip(self.trajectories.starts, self.trajectories.stops, strict=True)
-        return np.array([values[start:stop].sum(dtype=np.float64) for start, stop in bounds])
+        return episode_sums(self.costs, self.trajectories.starts)
 
     def unlabelled(self) -> Trajectories:
         """Return the trajectories without their labels."""

@@ -22,6 +22,13 @@ def budget_sentence(table: pd.DataFrame) -> str:
     return "; ".join([f"Source {', '.join(sorted(table['source'].unique()))}", *parts])
 
 
+def oracle_sentence(table: pd.DataFrame) -> str:
+    """Return what sets the oracles of a main table apart; empty if it has none."""
+    if not (table["kind"] == "oracle").any():
+        return ""
+    return "Oracles are trained on true labels, which no learner sees"
+
+
 def _budget(rows: pd.DataFrame) -> str:
     seeds = _amount(rows["n_seeds"], "seed")
     episodes = _amount(rows["n_episodes"] // rows["n_seeds"], "episode")

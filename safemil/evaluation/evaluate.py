@@ -11,6 +11,7 @@ import torch
 from safemil.behavior.card import constrained_reference
 from safemil.errors import UserError
 from safemil.evaluation.episodes import write_episodes
+from safemil.evaluation.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
 from safemil.evaluation.settings import EvaluationSettings
 from safemil.methods.policy_file import read_policy
 from safemil.simulator.rollout import Episode, Noise, Policy, UniformNoise, ZeroPolicy, roll_out
@@ -18,7 +19,7 @@ from safemil.simulator.seeds import EVALUATION_SEEDS
 from safemil.tasks import Task, get_task
 from safemil.training.progress import Progress
 
-REFERENCES = ("constrained_rl", "random")
+REFERENCES = (BEHAVIOUR_REFERENCE, RANDOM_REFERENCE)
 
 
 def _episodes(
@@ -82,8 +83,8 @@ def evaluate_policy(
 def evaluate_reference(
     reference: str,
     task: Task,
-    shipped: Path,
-    card: Path,
+    shipped: Path | None,
+    card: Path | None,
     output: Path,
     settings: EvaluationSettings,
     source: str,
@@ -93,18 +94,23 @@ def evaluate_reference(
     Args:
         reference: `constrained_rl` or `random`.
         task: which task.
-        shipped: the task's shipped behaviour policies.
-        card: names the one that is the constrained reference.
+        shipped: the task's shipped behaviour policies; only for `constrained_rl`.
+        card: names the one of them that is the constrained reference.
         output: the table of episodes.
         settings: how many episodes.
         source: for the rows.
+
+    Raises:
+        UserError: there is no such reference, or its policies are not given or not there.
     """
     if reference not in REFERENCES:
         raise UserError("unknown reference", expected=f"one of {', '.join(REFERENCES)}", found=reference)
     title = f"evaluate {task.name} {reference}"
-    if reference == "random":
+    if reference == RANDOM_REFERENCE:
         episodes = _episodes(task, ZeroPolicy(task.action_size), settings, title, UniformNoise(seed=0))
     else:
+        if shipped is None or card is None:
+            raise UserError(f"{reference} is rolled out from the shipped policies and their card: name both")
         episodes = _episodes(task, constrained_reference(shipped, card), settings, title)
     key: dict[str, str | int] = {"method": reference, "variant": "default", "seed": 0, "step": 0}
     write_episodes(output, _rows(episodes, {**key, "task": task.name, "source": source}))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from safemil.methods.registry_names import built_in_methods, method_kind
 from safemil.tasks import load_tasks
 
 Kind = Literal["learner", "oracle", "reference"]
@@ -43,11 +44,20 @@ _KIND_RANK: dict[Kind, int] = {"learner": 0, "oracle": 1, "reference": 2}
 
 
 def method_label(name: str) -> MethodLabel:
-    """Return the label of a method; an unknown one is a learner that is called by its raw name.
+    """Return the label of a method; an unknown one is called by its raw name.
 
-    The fallback lets a new method appear in every table and figure without a change to this file.
+    The fallback lets a new method appear in every table and figure without a change to this file. Its kind
+    is that of its row in `config/methods.tsv`, or of its class where the name is the path of a module, so
+    that no oracle is ever shown among the learners; anything else is taken for a learner.
+
+    Raises:
+        UserError: the name is the path of a module, which cannot be imported.
     """
-    return _BY_NAME.get(name, MethodLabel(name, name, "learner"))
+    return _BY_NAME.get(name) or MethodLabel(name, name, _kind_of_unknown(name))
+
+
+def _kind_of_unknown(name: str) -> Kind:
+    return method_kind(name) if name in built_in_methods() or "." in name else "learner"
 
 
 def method_order(name: str) -> tuple[int, int, str]:

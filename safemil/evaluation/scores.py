@@ -4,6 +4,7 @@ Definitions are those of the protocol, section 4. Every function is pure: a tabl
 """
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -22,6 +23,7 @@ from safemil.evaluation.method_labels import (
     task_order,
     variant_order,
 )
+from safemil.evaluation.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
 
 COST_LIMIT = 25.0
 CVAR_SHARE = 0.2
@@ -79,8 +81,6 @@ def seed_scores(episodes: pd.DataFrame, *, cost_limit: float = COST_LIMIT) -> pd
 def main_table(
     episodes: pd.DataFrame,
     *,
-    constrained_reference: str = "constrained_rl",
-    random_reference: str = "random",
     cost_limit: float = COST_LIMIT,
     n_resamples: int = N_RESAMPLES,
     bootstrap_seed: int = 0,
@@ -89,8 +89,9 @@ def main_table(
 
     return_norm = (R - R_random) / (R_con - R_random); cost_diff = C - C_con;
     cvar20_diff = CVaR - CVaR_con, where R, C and CVaR are undiscounted returns and costs per episode and
-    the references are the default variants of the two named methods on the same task (mean over their
-    seeds; a shipped policy has seed 0 only). return_norm is NaN where R_con <= R_random.
+    the references are the default variants, on the same task, of `random` and of the constrained reference
+    that the source of the data decides (`references`); mean over their seeds, of which a shipped policy has
+    one. return_norm is NaN where R_con <= R_random.
 
     The intervals resample the seeds of the row itself (see `bootstrap_interval`: they are too narrow
     with few seeds); the uncertainty of the references is NOT included, nor is that of the episodes
@@ -98,8 +99,6 @@ def main_table(
 
     Args:
         episodes: rows of one source and one checkpoint per cell, as from `gather`.
-        constrained_reference: method whose return, cost and CVaR are R_con, C_con and CVaR_con.
-        random_reference: method whose return is R_random.
         cost_limit: episodes of at most this cost count as within the limit.
         n_resamples: bootstrap resamples.
         bootstrap_seed: seed of the resampling. Each row uses it afresh, so that a row does not change
@@ -120,7 +119,8 @@ def main_table(
     check_comparable(rows)
     _check_one_checkpoint(rows)
     scores = seed_scores(rows, cost_limit=cost_limit)
-    relative = _relative_scores(scores, constrained_reference, random_reference)
+    constrained = constrained_reference_of(str(rows["source"].iloc[0]))
+    relative = _relative_scores(scores, constrained, RANDOM_REFERENCE)
     cells = [
         _cell_row(dict(zip([*CELL, "step"], key, strict=True)), group, n_resamples, bootstrap_seed)
         for key, group in relative.groupby([*CELL, "step"], sort=True)
@@ -192,33 +192,53 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[sorted(range(len(table)), key=key)].reset_index(drop=True)
 
 
-def reference_notes(
-    table: pd.DataFrame,
-    *,
-    constrained_reference: str = "constrained_rl",
-    random_reference: str = "random",
-    cost_limit: float = COST_LIMIT,
-) -> list[str]:
+def second_reference_tasks(table: pd.DataFrame, *, cost_limit: float = COST_LIMIT) -> list[str]:
+    """Return the tasks of a main table on which BC-Safe is the second reference.
+
+    That is: the constrained reference's own mean cost per episode is above `cost_limit`, and BC-Safe was run.
+    """
+    default = table[table["variant"] == DEFAULT_VARIANT]
+    costly = default["cost"] > cost_limit
+    is_reference = default["method"] == default["source"].map(constrained_reference_of)
+    over = set(default.loc[costly & is_reference, "task"])
+    run = default.loc[default["method"] == SECOND_REFERENCE, "task"]
+    return [task for task in run if task in over]
+
+
+def reference_notes(table: pd.DataFrame, *, cost_limit: float = COST_LIMIT) -> list[str]:
     """Return a sentence for each reference of a main table that cannot be taken at face value.
 
     That is: a constrained reference whose own mean cost per episode is above `cost_limit`, or whose
     return is not above the random reference's, so that no return can be normalised.
     """
-    notes = []
-    con_name = method_label(constrained_reference).display
-    random_name = method_label(random_reference).display
-    for task, rows in table[table["variant"] == DEFAULT_VARIANT].groupby("task", sort=False):
-        by_method = rows.set_index("method")
-        con, random = by_method.loc[constrained_reference], by_method.loc[random_reference]
-        if con["cost"] > cost_limit:
-            second = "is the second reference" if "bc_safe" in by_method.index else "was not run"
-            notes.append(
-                f"{task_display(str(task))}: the constrained reference {con_name} itself costs "
-                f"{con['cost']:.1f} per episode, above the limit of {cost_limit:g}; BC-Safe {second}."
+    default = table[table["variant"] == DEFAULT_VARIANT]
+    with_second = second_reference_tasks(table, cost_limit=cost_limit)
+    return [
+        f"{task_display(str(task))}: {note}"
+        for task, rows in default.groupby("task", sort=False)
+        for note in _reference_problems(rows.set_index("method"), cost_limit, task in with_second)
+    ]
+
+
+def _reference_problems(rows: pd.DataFrame, cost_limit: float, has_second: bool) -> Iterator[str]:
+    """Say what is wrong with the references of one task, whose rows are indexed by method."""
+    constrained = constrained_reference_of(rows["source"].iloc[0])
+    con, random = rows.loc[constrained], rows.loc[RANDOM_REFERENCE]
+    subject = f"the constrained reference {method_label(constrained).display}"
+    if con["cost"] > cost_limit:
+        second = f"{method_label(SECOND_REFERENCE).display} was not run"
+        if has_second:
+            safe = rows.loc[SECOND_REFERENCE]
+            second = (
+                f"{method_label(SECOND_REFERENCE).display} is the second reference "
+                f"(return {safe['return']:.1f}, cost {safe['cost']:.1f})"
             )
-        if con["return"] <= random["return"]:
-            notes.append(
-                f"{task_display(str(task))}: the constrained reference {con_name} returns no more than "
-                f"{random_name}; normalised returns are undefined."
-            )
-    return notes
+        yield (
+            f"{subject} itself costs {con['cost']:.1f} per episode, above the limit of {cost_limit:g}; "
+            f"{second}."
+        )
+    if con["return"] <= random["return"]:
+        yield (
+            f"{subject} returns no more than {method_label(RANDOM_REFERENCE).display}; normalised returns "
+            "are undefined."
+        )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from safemil.evaluation.captions import budget_sentence
+from safemil.evaluation.captions import budget_sentence, oracle_sentence
 from safemil.evaluation.method_labels import Kind, task_display
 from safemil.evaluation.scores import SCORES
 from safemil.evaluation.table_text import (
@@ -17,7 +17,7 @@ from safemil.evaluation.table_text import (
     ScoreText,
     best_learners,
     legend,
-    row_name,
+    row_names,
     score_texts,
 )
 
@@ -60,36 +60,40 @@ def main_table_latex(table: pd.DataFrame, *, run_name: str, notes: Sequence[str]
     lines = [
         "% Generated from the episode rows; needs \\usepackage{booktabs}.",
     ]
-    bold, budget = best_learners(table), budget_sentence(table)
+    bold = best_learners(table)
+    budget = ". ".join(filter(None, [budget_sentence(table), oracle_sentence(table)]))
     for task, rows in table.groupby("task", sort=False):
         caption = (
             f"Main comparison on {escape(task_display(str(task)))}, run {escape(run_name)}. "
             f"{escape(budget)}. Interval: 95\\,\\% percentile bootstrap over seeds."
         )
-        lines += ["", *_task_table(rows, bold[rows.index], caption, f"tab:main-{task}".replace("_", "-"))]
+        label, names = f"tab:main-{task}".replace("_", "-"), row_names(rows, cost_limit)
+        lines += ["", *_task_table(rows, bold[rows.index], names, caption, label)]
     remarks = [*legend(table, cost_limit), *notes]
-    return "\n".join([*lines, "", *_remarks(remarks), ""])
+    return "\n".join([*lines, "", *remark_lines(remarks), ""])
 
 
-def _task_table(rows: pd.DataFrame, bold: pd.Series, caption: str, label: str) -> Iterator[str]:
+def _task_table(
+    rows: pd.DataFrame, bold: pd.Series, names: Sequence[str], caption: str, label: str
+) -> Iterator[str]:
     columns = ["method", "seeds", *(_HEADINGS[score] for score in SCORES), "within limit"]
     yield from [r"\begin{table*}", r"\centering", r"\small", r"\setlength{\tabcolsep}{4pt}"]
     yield from [f"\\caption{{{caption}}}", f"\\label{{{label}}}"]
     yield from [f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"\toprule"]
     yield from [" & ".join(columns) + r" \\", r"\midrule"]
-    yield from _body(rows, bold, len(columns))
+    yield from _body(rows, bold, names, len(columns))
     yield from [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
 
 
-def _body(rows: pd.DataFrame, bold: pd.Series, n_columns: int) -> Iterator[str]:
+def _body(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str], n_columns: int) -> Iterator[str]:
     kind: Kind = "learner"
-    for (_, row), scores in zip(rows.iterrows(), score_texts(rows, bold), strict=True):
+    for (_, row), name, scores in zip(rows.iterrows(), names, score_texts(rows, bold), strict=True):
         if row["kind"] != kind:
             kind = row["kind"]
             yield r"\midrule"
             yield f"\\multicolumn{{{n_columns}}}{{l}}{{\\emph{{{KIND_HEADINGS[kind]}}}}} \\\\"
-        name, share = escape(row_name(row["method"], row["variant"])), f"${row['share_within_limit']:.2f}$"
-        yield " & ".join([name, f"${row['n_seeds']}$", *map(_mean, scores), share]) + r" \\"
+        share = f"${row['share_within_limit']:.2f}$"
+        yield " & ".join([escape(name), f"${row['n_seeds']}$", *map(_mean, scores), share]) + r" \\"
         yield " & ".join(["", "", *map(_interval, scores), ""]) + r" \\"
 
 
@@ -104,7 +108,8 @@ def _interval(score: ScoreText) -> str:
     return f"{{\\scriptsize ${text}$}}" if text else ""
 
 
-def _remarks(remarks: Sequence[str]) -> Iterator[str]:
+def remark_lines(remarks: Sequence[str]) -> Iterator[str]:
+    """Return sentences without markup as a list in small type."""
     yield r"\begin{itemize}"
     yield r"\footnotesize"
     yield from (f"\\item {escape(remark)}" for remark in remarks)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from safemil.evaluation.captions import budget_sentence
+from safemil.evaluation.captions import budget_sentence, oracle_sentence
 from safemil.evaluation.method_labels import Kind, task_display
 from safemil.evaluation.scores import SCORES
 from safemil.evaluation.table_text import (
@@ -13,7 +13,7 @@ from safemil.evaluation.table_text import (
     ScoreText,
     best_learners,
     legend,
-    row_name,
+    row_names,
     score_texts,
 )
 
@@ -28,43 +28,48 @@ def main_table_markdown(
     lines = [
         f"# Main comparison: run `{run_name}`, source `{sources}`",
         "",
-        f"{budget_sentence(table)}.",
+        f"{'. '.join(filter(None, [budget_sentence(table), oracle_sentence(table)]))}.",
         "",
     ]
     bold = best_learners(table)
     for task, rows in table.groupby("task", sort=False):
-        lines += [f"## {task_display(str(task))}", "", *_task_table(rows, bold[rows.index]), ""]
-    lines += ["## How to read it", "", *(f"- {_escape(line)}" for line in legend(table, cost_limit)), ""]
+        lines += [
+            f"## {task_display(str(task))}",
+            "",
+            *_task_table(rows, bold[rows.index], row_names(rows, cost_limit)),
+            "",
+        ]
+    lines += ["## How to read it", "", *(f"- {escape(line)}" for line in legend(table, cost_limit)), ""]
     if notes:
-        lines += ["## Notes", "", *(f"- {_escape(note)}" for note in notes), ""]
+        lines += ["## Notes", "", *(f"- {escape(note)}" for note in notes), ""]
     return "\n".join(lines)
 
 
-def _task_table(rows: pd.DataFrame, bold: pd.Series) -> Iterator[str]:
+def _task_table(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str]) -> Iterator[str]:
     yield _line(_COLUMNS)
     yield _line([":---", *["---:"] * (len(_COLUMNS) - 1)])
     kind: Kind = "learner"
-    for (_, row), scores in zip(rows.iterrows(), score_texts(rows, bold), strict=True):
+    for (_, row), name, scores in zip(rows.iterrows(), names, score_texts(rows, bold), strict=True):
         if row["kind"] != kind:
             kind = row["kind"]
             yield _line([f"*{KIND_HEADINGS[kind]}*", *[""] * (len(_COLUMNS) - 1)])
-        name = _escape(row_name(row["method"], row["variant"]))
         share = f"{row['share_within_limit']:.2f}"
-        yield _line([name, str(row["n_seeds"]), *map(_score, scores), share])
+        yield _line([escape(name), str(row["n_seeds"]), *map(_score, scores), share])
 
 
 def _score(score: ScoreText) -> str:
     mean = f"**{score.mean}**" if score.bold else score.mean
     if score.interval:
         return f"{mean} [{score.interval}]"
-    return f"{mean} ({_escape(score.missing)})" if score.missing else mean
+    return f"{mean} ({escape(score.missing)})" if score.missing else mean
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return `text` with every character that Markdown would read as markup made printable."""
     for character in "\\|_*<":
         text = text.replace(character, f"\\{character}")
     return text

@@ -1,15 +1,17 @@
 """What the Markdown and the LaTeX form of the main table share: columns, rounding, bold rule, legend."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from safemil.evaluation.captions import oracle_sentence
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, Kind, method_label
-from safemil.evaluation.scores import SCORES
+from safemil.evaluation.references import SECOND_REFERENCE, constrained_reference_of
+from safemil.evaluation.scores import SCORES, second_reference_tasks
 
 MINIMUM_RETURN_NORM = 0.5
 TOO_FEW = f"n<{MINIMUM_SEEDS}"
@@ -96,19 +98,38 @@ def row_name(method: str, variant: str) -> str:
     return name if variant == DEFAULT_VARIANT else f"{name} ({variant})"
 
 
+def row_names(rows: pd.DataFrame, cost_limit: float) -> list[str]:
+    """Return the names of all rows of one task; an oracle that serves as a reference is named as one."""
+    second = second_reference_tasks(rows, cost_limit=cost_limit)
+    return [_name_with_role(row, second) for row in rows.to_dict("records")]
+
+
+def _name_with_role(row: dict[Hashable, Any], second_reference_of: Sequence[str]) -> str:
+    name = row_name(row["method"], row["variant"])
+    if row["kind"] != "oracle" or row["variant"] != DEFAULT_VARIANT:
+        return name
+    if row["method"] == constrained_reference_of(row["source"]):
+        return f"{name} (reference)"
+    is_second = row["method"] == SECOND_REFERENCE and row["task"] in second_reference_of
+    return f"{name} (second reference)" if is_second else name
+
+
 def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
     """Return the sentences that explain the cells of a main table, without markup."""
+    names = [method_label(constrained_reference_of(source)).display for source in table["source"].unique()]
     lines = [
         f"Cells: mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. "
         "The uncertainty of the references is not included; with few seeds the interval is too narrow "
         "(5 seeds cover the true mean in about 83 % of cases).",
         "Return and cost: undiscounted sums per episode. CVaR@20 %: mean of the costliest fifth of a "
         "seed's episodes. Normalised return: 0 = random actions, 1 = constrained reference. "
-        "Cost − ref. and CVaR − ref.: difference to the constrained reference.",
+        f"Cost − ref. and CVaR − ref.: difference to the constrained reference, here {', '.join(names)}.",
         f"Within limit: share of episodes with a cost of at most {cost_limit:g}.",
         "Bold: the lowest cost among the learners of a task, in their default variants, whose normalised "
         f"return is at least {MINIMUM_RETURN_NORM:g}; nothing is bold if no learner qualifies.",
     ]
+    if oracle_sentence(table):
+        lines.append(f"{oracle_sentence(table)}: they stand apart and are never bold.")
     if (table["n_seeds"] < MINIMUM_SEEDS).any():
         lines.append(f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed.")
     if table["return_norm"].isna().any():

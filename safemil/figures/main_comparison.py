@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from safemil.errors import UserError
-from safemil.evaluation.captions import budget_sentence
+from safemil.evaluation.captions import budget_sentence, oracle_sentence
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, method_order, task_display
-from safemil.evaluation.scores import COST_LIMIT, seed_scores
+from safemil.evaluation.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
+from safemil.evaluation.scores import COST_LIMIT, second_reference_tasks, seed_scores
 from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure
 
 QUANTITIES = {"return": "return", "cost": "cost", "cvar20": "CVaR@20 % of cost"}
@@ -34,33 +35,42 @@ _SEED_SIZE, _MEAN_SIZE = 2.6, 4.0
 # The limit is drawn over the reference, so that both are seen where they coincide.
 _CON_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": "-", "linewidth": 1.6, "zorder": 1}
 _LIMIT_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "linewidth": 0.8, "zorder": 1.5}
+_SECOND_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": "-.", "linewidth": 1.2, "zorder": 1}
 _RANDOM_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": ":", "linewidth": 1.4, "zorder": 1}
+_LINES = {
+    "constrained_reference": _CON_LINE,
+    "second_reference": _SECOND_LINE,
+    "random_reference": _RANDOM_LINE,
+    "cost_limit": _LIMIT_LINE,
+}
+_ROLES = {
+    "constrained_reference": "reference",
+    "second_reference": "second reference",
+    "random_reference": "return",
+}
 
 
 def main_comparison(
     episodes: pd.DataFrame,
     table: pd.DataFrame,
     *,
-    constrained_reference: str = "constrained_rl",
-    random_reference: str = "random",
     cost_limit: float = COST_LIMIT,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw return, cost and CVaR@20 % (rows) of each method on each task (columns).
 
     A small point per seed, a large one for the mean, its 95 % bootstrap interval where there are at least
-    three seeds; the cost limit and the two references as lines. Hollow means are oracles. Default variants
-    only: the others belong to the figures of the ablations. Units: undiscounted sums per episode.
+    three seeds; the cost limit and the references as lines, which the source decides (`references`); where
+    the constrained one does not keep the limit, BC-Safe as a second one. Hollow means are oracles. Default
+    variants only: the others belong to the figures of the ablations. Units: undiscounted sums per episode.
 
     Args:
         episodes: the rows that `table` was made of.
-        table: as from `main_table`, given the same references.
-        constrained_reference: method drawn as a line in every row.
-        random_reference: method drawn as a line in the row of the return.
+        table: as from `main_table`.
         cost_limit: drawn in the rows of the cost and its CVaR.
 
     Returns:
         The figure, and every number in it: columns `PLOTTED_COLUMNS`, where element is seed, mean,
-        constrained_reference, random_reference or cost_limit.
+        constrained_reference, second_reference, random_reference or cost_limit.
 
     Raises:
         UserError: there is nothing to draw, or the table was not made of these episodes.
@@ -69,17 +79,27 @@ def main_comparison(
     points = shown[shown["kind"] != "reference"]
     if points.empty:
         raise UserError("there is no method to draw", expected="a default variant of a learner or an oracle")
-    random = _long(shown[shown["method"] == random_reference], "random_reference")
     parts = [
         _seed_points(episodes, points),
         _long(points, "mean"),
-        _long(shown[shown["method"] == constrained_reference], "constrained_reference"),
-        random[random["quantity"] == "return"],
+        *_reference_lines(shown, cost_limit),
         _limits(points, cost_limit),
     ]
     data = pd.concat([part[PLOTTED_COLUMNS].astype(_TYPES) for part in parts], ignore_index=True)
     with figure_style():
-        return _draw(data, _caption(shown), constrained_reference, random_reference), data
+        return _draw(data, _caption(shown)), data
+
+
+def _reference_lines(shown: pd.DataFrame, cost_limit: float) -> list[pd.DataFrame]:
+    is_constrained = shown["method"] == shown["source"].map(constrained_reference_of)
+    has_second = shown["task"].isin(second_reference_tasks(shown, cost_limit=cost_limit))
+    is_second = (shown["method"] == SECOND_REFERENCE) & has_second
+    random = _long(shown[shown["method"] == RANDOM_REFERENCE], "random_reference")
+    return [
+        _long(shown[is_constrained], "constrained_reference"),
+        _long(shown[is_second], "second_reference"),
+        random[random["quantity"] == "return"],
+    ]
 
 
 def _caption(shown: pd.DataFrame) -> str:
@@ -89,7 +109,10 @@ def _caption(shown: pd.DataFrame) -> str:
         bars = f"No bars: fewer than {MINIMUM_SEEDS} seeds"
     elif too_few.any():
         bars += f", where there are at least {MINIMUM_SEEDS}"
-    return f"{budget_sentence(shown)}. {bars}."
+    sentences = [budget_sentence(shown), bars]
+    if oracle_sentence(shown):
+        sentences.append(f"{oracle_sentence(shown)}: hollow points, right of the line")
+    return ". ".join(sentences) + "."
 
 
 def _long(rows: pd.DataFrame, element: str) -> pd.DataFrame:
@@ -120,7 +143,7 @@ def _seed_points(episodes: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     return long.assign(element="seed", low=np.nan, high=np.nan)
 
 
-def _draw(data: pd.DataFrame, caption: str, constrained: str, random: str) -> Figure:
+def _draw(data: pd.DataFrame, caption: str) -> Figure:
     tasks = list(dict.fromkeys(data["task"]))
     methods = sorted(data.loc[data["element"] == "mean", "method"].unique(), key=method_order)
     panel_width = 0.5 + 0.17 * max(len(methods), 4)
@@ -134,13 +157,12 @@ def _draw(data: pd.DataFrame, caption: str, constrained: str, random: str) -> Fi
     for row, label in enumerate(QUANTITIES.values()):
         axes[row, 0].set_ylabel(f"{label} per episode" if label != QUANTITIES["cvar20"] else label)
     _label_methods(axes[-1], methods)
-    _annotate(figure, data, caption, constrained, random)
+    _annotate(figure, data, caption)
     return figure
 
 
 def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None:
-    lines = {"constrained_reference": _CON_LINE, "random_reference": _RANDOM_LINE, "cost_limit": _LIMIT_LINE}
-    for element, line in lines.items():
+    for element, line in _LINES.items():
         for value in panel.loc[panel["element"] == element, "value"]:
             axes.axhline(value, **line)
     for position, method in enumerate(methods):
@@ -214,16 +236,16 @@ def _label_methods(bottom: Sequence[Axes], methods: Sequence[str]) -> None:
         axes.set_xticks(range(len(methods)), names, rotation=45, ha="right", rotation_mode="anchor")
 
 
-def _annotate(figure: Figure, data: pd.DataFrame, caption: str, constrained: str, random: str) -> None:
+def _annotate(figure: Figure, data: pd.DataFrame, caption: str) -> None:
     """Put the line on the budget above the panels and the key to lines and points below."""
     width = int(figure.get_figwidth() * 19)
     figure.suptitle("\n".join(textwrap.wrap(caption, width)), x=0.01, ha="left", fontsize=6.5)
-    handles = _legend_handles(data, constrained, random)
+    handles = _legend_handles(data)
     columns = 2 if figure.get_figwidth() < 1.5 * COLUMN_WIDTH else len(handles)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-def _legend_handles(data: pd.DataFrame, constrained: str, random: str) -> list[Line2D]:
+def _legend_handles(data: pd.DataFrame) -> list[Line2D]:
     def point(size: float, face: str, label: str) -> Line2D:
         style: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#444444"}
         return Line2D([], [], markersize=size, markerfacecolor=face, label=label, **style)
@@ -233,6 +255,8 @@ def _legend_handles(data: pd.DataFrame, constrained: str, random: str) -> list[L
     if any(method_label(method).kind == "oracle" for method in data["method"].dropna()):
         handles.append(point(_MEAN_SIZE, "white", "mean of an oracle (sees true labels)"))
     handles.append(Line2D([], [], label=f"cost limit {limit:g}", **_LIMIT_LINE))
-    handles.append(Line2D([], [], label=f"{method_label(constrained).display} (reference)", **_CON_LINE))
-    handles.append(Line2D([], [], label=f"{method_label(random).display} (return)", **_RANDOM_LINE))
+    for element, role in _ROLES.items():
+        for method in data.loc[data["element"] == element, "method"].unique():
+            label = f"{method_label(method).display} ({role})"
+            handles.append(Line2D([], [], label=label, **_LINES[element]))
     return handles

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from safemil.data.stripped import TrainingData
 from safemil.data.trajectories import Trajectories
 from safemil.methods.networks import POLICY_LOSSES, GaussianPolicy, initialise
+from safemil.methods.registry_names import MethodKind
 from safemil.training.settings import TrainingSettings
 
 STD_FLOOR = 1e-3
@@ -32,11 +33,19 @@ BatchType = TypeVar("BatchType")
 
 
 class TransitionTensors:
-    """Observations (standardised) and actions of one data set as tensors, ready to be indexed."""
+    """One data set as tensors, ready to be indexed.
+
+    Attributes:
+        observations: standardised, (N, d_s).
+        actions: (N, d_a).
+        trajectories: int64, which trajectory each transition is of, (N,).
+    """
 
     def __init__(self, trajectories: Trajectories, policy: GaussianPolicy) -> None:
         self.observations = policy.standardise(torch.tensor(trajectories.observations))
         self.actions = torch.tensor(trajectories.actions)
+        lengths = torch.from_numpy(trajectories.lengths)
+        self.trajectories = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
 
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Return observations (..., d_s) and actions (..., d_a) at flat transition indices (...)."""
@@ -44,6 +53,22 @@ class TransitionTensors:
         flat = indices.reshape(-1)
         observations = self.observations.index_select(0, flat).view(*shape, -1)
         return observations, self.actions.index_select(0, flat).view(*shape, -1)
+
+
+class SuccessorTensors(TransitionTensors):
+    """One data set with what follows each transition, for methods that solve Bellman equations.
+
+    Attributes:
+        next_observations: standardised, (N, d_s).
+        terminals: 1 where the episode truly ended (not at time limits), else 0, (N,).
+        initial_observations: standardised first observation of each trajectory, (M, d_s).
+    """
+
+    def __init__(self, trajectories: Trajectories, policy: GaussianPolicy) -> None:
+        super().__init__(trajectories, policy)
+        self.next_observations = policy.standardise(torch.tensor(trajectories.next_observations))
+        self.terminals = torch.tensor(trajectories.terminals, dtype=torch.float32)
+        self.initial_observations = self.observations[torch.tensor(trajectories.starts)]
 
 
 class Learner(ABC, Generic[SettingsType, BatchType]):
@@ -57,6 +82,7 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
     """
 
     name: ClassVar[str]
+    kind: ClassVar[MethodKind] = "learner"
     settings_model: ClassVar[type[MethodSettings]]
 
     def __init__(
@@ -69,6 +95,7 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
         self.settings = settings
         self.training = training
         self.steps_done = 0
+        self.pretraining_done = 0
         self.networks = nn.ModuleDict()
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         unlabelled = data.unlabelled
@@ -92,7 +119,23 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
 
     @abstractmethod
     def update(self, batch: BatchType) -> dict[str, float]:
-        """Take one gradient step of every network on `batch` and return what to log."""
+        """Take one gradient step of every network on `batch` and return what to log.
+
+        The policy takes exactly one step (`step_policy`) in each update.
+        """
+
+    @property
+    def pretraining_steps(self) -> int:
+        """Number of `pretrain` calls before the first update; beyond the budget of policy steps."""
+        return 0
+
+    def pretrain(self, batch: BatchType) -> dict[str, float]:
+        """Take one step of what is trained before the policy, and return what to log."""
+        raise NotImplementedError(f"{self.name} asks for pretraining and does not define it")
+
+    def estimates(self) -> dict[str, float]:
+        """Return numbers that the method has estimated from data; they go into the run's record."""
+        return {}
 
     def policy_losses(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Return l_pi(s, a) for standardised observations (..., d_s) and actions (..., d_a), (...,)."""
@@ -121,6 +164,7 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
         """Return everything needed to go on from here."""
         return {
             "steps_done": self.steps_done,
+            "pretraining_done": self.pretraining_done,
             "networks": self.networks.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
@@ -128,6 +172,7 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.steps_done = state["steps_done"]
+        self.pretraining_done = state["pretraining_done"]
         self.networks.load_state_dict(state["networks"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])

@@ -25,7 +25,8 @@ policy's unless given, without decay.
 
 Logged: `cost_loss`, `score_difference` (Score(B_n) - Score(B_u), positive when the order is learned),
 `cost_non_preferred` and `cost_unlabelled` (mean c of either batch), `policy_loss`, `effective_share`
-(effective sample size of the weights as a share of the batch), gradient norms before clipping.
+(effective sample size of the weights as a share of the batch), `effective_trajectory_share` (the same over
+the trajectories in the batch), gradient norms before clipping.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ from safemil.data.segments import Segments, SegmentSampler
 from safemil.data.stripped import TrainingData
 from safemil.methods.learner import Learner, MethodSettings, TransitionTensors
 from safemil.methods.networks import CostNetwork, initialise
-from safemil.methods.weights import cost_threshold, effective_share, softmax_weights, threshold_weights
+from safemil.methods.weights import cost_threshold, softmax_weights, threshold_weights, weight_metrics
 from safemil.training.settings import TrainingSettings
 
 
@@ -117,7 +118,8 @@ class SafeMIL(Learner[SafeMILSettings, BagPairs]):
     def update(self, batch: BagPairs) -> dict[str, float]:
         """One step of the cost network on the bags, then one of the policy on the unlabelled segments."""
         non_preferred = self._non_preferred.take(torch.from_numpy(batch.non_preferred.indices))
-        unlabelled = self._unlabelled.take(torch.from_numpy(batch.unlabelled.indices))
+        indices_u = torch.from_numpy(batch.unlabelled.indices)
+        unlabelled = self._unlabelled.take(indices_u)
         mask_n = torch.tensor(batch.non_preferred.mask)
         mask_u = torch.tensor(batch.unlabelled.mask)
         metrics = self._update_cost(non_preferred, mask_n, unlabelled, mask_u)
@@ -125,7 +127,14 @@ class SafeMIL(Learner[SafeMILSettings, BagPairs]):
             costs_u = self.cost_network(*unlabelled)
             costs_n = self.cost_network(*non_preferred) if self._needs_non_preferred_costs else None
         weights = self._weights(costs_u, mask_u, costs_n, mask_n)
-        return metrics | self._update_policy(unlabelled, mask_u, weights)
+        metrics |= self._update_policy(unlabelled, mask_u, weights)
+        real_weights = weights.expand_as(mask_u)[mask_u]
+        return metrics | weight_metrics(real_weights, self._unlabelled.trajectories[indices_u[mask_u]])
+
+    def pair_costs(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Return c(s, a) of standardised observations (n, d_s) with actions (n, d_a), (n,)."""
+        costs: Tensor = self.cost_network(observations, actions)
+        return costs
 
     @property
     def _needs_non_preferred_costs(self) -> bool:
@@ -179,7 +188,6 @@ class SafeMIL(Learner[SafeMILSettings, BagPairs]):
         norm = self.step_policy(loss)
         return {
             "policy_loss": loss.item(),
-            "effective_share": effective_share(weights.expand_as(mask)[mask]),
             "policy_gradient_norm": norm,
         }
 

@@ -1,4 +1,7 @@
-"""Weights of imitation: how a learned segment cost becomes a share of the policy's loss."""
+"""Weights of imitation: how a learned segment cost becomes a share of the policy's loss.
+
+Weighted methods log how much of a batch is left: where weights vanish, the policy has seen nothing.
+"""
 
 import torch
 from torch import Tensor
@@ -47,3 +50,26 @@ def effective_share(weights: Tensor) -> float:
     """Return the effective sample size (sum w)^2 / sum w^2 as a share of n, in (0, 1]."""
     flat = weights.reshape(-1)
     return (flat.sum().square() / (flat.square().sum() * flat.numel()).clamp_min(1e-30)).item()
+
+
+def trajectory_share(weights: Tensor, trajectories: Tensor) -> float:
+    """Return the effective number of trajectories behind the weights, as a share of those in the batch.
+
+    With W_m the sum of the weights of trajectory m: (sum_m W_m)^2 / sum_m W_m^2 over the number of
+    trajectories present, in (0, 1]. Near 0 a few trajectories carry all of the policy's loss.
+
+    Args:
+        weights: (n,), not negative.
+        trajectories: int64, the trajectory of each weight, (n,).
+    """
+    _, places = torch.unique(trajectories, return_inverse=True)
+    totals = torch.bincount(places, weights=weights)
+    return effective_share(totals)
+
+
+def weight_metrics(weights: Tensor, trajectories: Tensor) -> dict[str, float]:
+    """Return what every weighted method logs: `effective_share` and `effective_trajectory_share`."""
+    return {
+        "effective_share": effective_share(weights),
+        "effective_trajectory_share": trajectory_share(weights, trajectories),
+    }

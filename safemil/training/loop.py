@@ -25,10 +25,10 @@ class TrainingLog:
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
 
-    def close_row(self, step: int) -> dict[str, float]:
+    def close_row(self, step: int, **counts: int) -> dict[str, float]:
         """Append a row of the means since the last one, under the number of steps done; returns the means."""
         means = {name: total / self.count for name, total in self.sums.items()}
-        self.rows.append({"step": step, **means})
+        self.rows.append({"step": step, **counts, **means})
         self.sums, self.count = {}, 0
         return means
 
@@ -78,22 +78,44 @@ def run_steps(
     on_row: Callable[[int, Mapping[str, float]], None],
     on_checkpoint: Callable[[int], None],
 ) -> None:
-    """Take the steps that are left.
+    """Take the steps that are left: first those of pretraining, if the method has any, then the updates.
 
     Args:
         state: the learner and its streams; changed in place.
-        on_row: called with the steps done and the means of the last `log_every` steps.
+        on_row: called with the steps done, pretraining included, and the means of the last `log_every`.
         on_checkpoint: called every `checkpoint_every` steps, not after the last one.
 
     Raises:
         UserError: a loss is not finite.
     """
-    settings = state.learner.training
-    for step in range(state.learner.steps_done + 1, settings.steps + 1):
-        metrics = state.learner.update(state.learner.sample(state.generator))
-        check_finite(metrics, step)
-        state.log.add(metrics)
-        if step % settings.log_every == 0 or step == settings.steps:
-            on_row(step, state.log.close_row(step))
-        if step % settings.checkpoint_every == 0 and step < settings.steps:
-            on_checkpoint(step)
+    learner = state.learner
+    settings, first_steps = learner.training, learner.pretraining_steps
+    for done in range(learner.pretraining_done + learner.steps_done + 1, first_steps + settings.steps + 1):
+        _take_step(state)
+        step = done if done <= first_steps else done - first_steps
+        if step % settings.log_every == 0 or done in (first_steps, first_steps + settings.steps):
+            on_row(done, _close_row(state))
+        if step % settings.checkpoint_every == 0 and done < first_steps + settings.steps:
+            on_checkpoint(done)
+
+
+def _take_step(state: TrainingState) -> None:
+    learner = state.learner
+    batch = learner.sample(state.generator)
+    if learner.pretraining_done < learner.pretraining_steps:
+        metrics = learner.pretrain(batch)
+        learner.pretraining_done += 1
+        step = learner.pretraining_done
+    else:
+        metrics = learner.update(batch)
+        step = learner.steps_done
+    check_finite(metrics, step)
+    state.log.add(metrics)
+
+
+def _close_row(state: TrainingState) -> dict[str, float]:
+    """Close the log's row; those of pretraining stand at step 0, with a count of their own."""
+    learner = state.learner
+    if learner.steps_done == 0:
+        return state.log.close_row(0, pretraining_step=learner.pretraining_done)
+    return state.log.close_row(learner.steps_done)

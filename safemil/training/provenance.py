@@ -84,18 +84,25 @@ def _imports(module: str) -> set[str]:
     return names & _import_graph().modules
 
 
-@cache
-def source_digest(*modules: str) -> str:
-    """Return a digest of the given modules and of all they import from the package.
+def modules_behind(*modules: str) -> frozenset[str]:
+    """Return the given modules and all that they import from the package, directly or through others.
 
-    It changes when code that can change their results does, and not when other code, a comment or a
-    docstring does. Rules carry it as a parameter, for Snakemake does not look into imports. Of a module
-    outside the package its own file counts and what it imports from the package, not its neighbours.
+    Of a module outside the package its own file counts and what it imports from the package, not its
+    neighbours.
     """
     graph = _import_graph()
     direct = {name for module in modules for name in ({module} & graph.modules or _imports(module))}
-    closure = set(modules).union(direct, *(graph.find_upstream_modules(module) for module in direct))
+    return frozenset(modules).union(direct, *(graph.find_upstream_modules(module) for module in direct))
+
+
+@cache
+def source_digest(*modules: str) -> str:
+    """Return a digest of the given modules and of all they import from the package (`modules_behind`).
+
+    It changes when code that can change their results does, and not when other code, a comment or a
+    docstring does. Rules carry it as a parameter, for Snakemake does not look into imports.
+    """
     digest = hashlib.sha256()
-    for module in sorted(closure):
+    for module in sorted(modules_behind(*modules)):
         digest.update(module.encode() + b"\0" + _without_docstrings(_file_of(module).read_text()).encode())
     return digest.hexdigest()[:16]

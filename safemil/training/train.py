@@ -1,8 +1,12 @@
-"""Trains one run: a method, a variant, a seed, on one stripped training file; resumes where it was killed."""
+"""Trains one run: a learner, a variant, a seed, on one stripped training file; resumes where it was killed.
+
+Oracles, which are given labels, are trained by `safemil.training.train_oracle` through the same `run`. This
+module neither imports that one nor anything that knows labels.
+"""
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +16,25 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from safemil.data.stripped import read_training_data, read_training_metadata
+from safemil.data.stripped import TrainingData, read_training_data, read_training_metadata
 from safemil.errors import UserError
 from safemil.files import replacing, sha256, write_text
 from safemil.methods.learner import Learner, MethodSettings
 from safemil.methods.policy_file import PolicyMetadata, write_networks, write_policy
-from safemil.methods.registry import find_method
+from safemil.methods.registry import find_learner
 from safemil.methods.registry_names import module_name
 from safemil.training.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
 from safemil.training.loop import TrainingLog, TrainingState, run_steps
+from safemil.training.network_record import describe_networks, gradient_steps
 from safemil.training.progress import Progress
-from safemil.training.provenance import commit, source_digest, versions
+from safemil.training.provenance import commit, modules_behind, source_digest, versions
 from safemil.training.randomness import numpy_stream, torch_stream
 from safemil.training.settings import TrainingSettings
 
 CHECKPOINT_NAME = "checkpoint.pt"
+
+# What can read a reward or a cost out of a file.
+LABEL_MODULES = {"safemil.data.labels", "safemil.data.hdf5", "safemil.data.outline"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,37 @@ def check_settings(learner: type[Learner[Any, Any]], raw: Mapping[str, Any]) -> 
         ) from error
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingFile:
+    """A stripped training file that has been read.
+
+    Attributes:
+        path: where it lies.
+        source: where its trajectories are from.
+        data: its content.
+    """
+
+    path: Path
+    source: str
+    data: TrainingData
+
+
+def read_training_file(task: str, path: Path) -> TrainingFile:
+    """Read a stripped training file.
+
+    Raises:
+        UserError: it is of another task, or anything but a stripped training file.
+    """
+    metadata = read_training_metadata(path)
+    if metadata.task != task:
+        raise UserError(
+            "the training file is of another task", expected=task, found=metadata.task, where=path
+        )
+    return TrainingFile(path, metadata.source, read_training_data(path))
+
+
 def train(request: RunRequest, data_path: Path, directory: Path) -> None:
-    """Train one run and leave policy.safetensors, networks.safetensors, train.csv and run.json.
+    """Train one learner and leave policy.safetensors, networks.safetensors, train.csv and run.json.
 
     Args:
         request: what to train.
@@ -77,66 +114,120 @@ def train(request: RunRequest, data_path: Path, directory: Path) -> None:
             from the same data, settings, code and seed.
 
     Raises:
-        UserError: the data, the settings or the losses are not as they must be.
+        UserError: the method is an oracle, or could read labels; or the data, the settings or the losses are
+            not as they must be.
+    """
+    method = find_learner(request.method)
+    check_reads_no_labels(request.method)
+    settings = check_settings(method, request.settings)
+    file = read_training_file(request.task, data_path)
+
+    def build(initial_weights: torch.Generator) -> Learner[Any, Any]:
+        return method(file.data, settings, request.training, initial_weights)
+
+    run(request, build, file, directory, trainer="safemil.training.train")
+
+
+def check_reads_no_labels(method: str) -> None:
+    """Make sure that nothing that a learner's module imports could read a reward or a cost.
+
+    Raises:
+        UserError: something could.
+    """
+    reached = sorted(LABEL_MODULES & modules_behind(module_name(method)))
+    if reached:
+        raise UserError(
+            f"the module of the learner {method} can read labels",
+            expected="a module that imports nothing that reads rewards or costs",
+            found=", ".join(reached),
+            where=module_name(method),
+            hint="a method that needs labels is an oracle: see safemil/methods/oracle.py",
+        )
+
+
+def run(
+    request: RunRequest,
+    build: Callable[[torch.Generator], Learner[Any, Any]],
+    file: TrainingFile,
+    directory: Path,
+    *,
+    trainer: str,
+    further_inputs: Mapping[str, str] | None = None,
+) -> None:
+    """Train what `build` makes of the stream of initial weights, or go on with a killed run.
+
+    Args:
+        request: what is trained.
+        build: makes the learner.
+        file: the training data.
+        directory: where checkpoint and outputs go.
+        trainer: the module whose code, with the method's, decides the result.
+        further_inputs: digests of files besides the training file, by the name they have in the record.
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    state, record = _prepare(request, data_path)
+    learner = build(torch_stream(request.seed, "initial weights"))
+    state = TrainingState(learner, numpy_stream(request.seed, "batches"), TrainingLog())
+    record = _describe(request, learner, file, trainer)
+    record["data"] |= further_inputs or {}
     checkpoint = directory / CHECKPOINT_NAME
     fingerprint = _fingerprint(record)
     saved = read_checkpoint(checkpoint, fingerprint)
     if saved is not None:
         state.load(saved)
-    start_step, start_time = state.learner.steps_done, time.perf_counter()
+    record["timing"] = _take_steps(request, state, checkpoint, fingerprint)
+    record["estimates"] = learner.estimates()
+    record["pretraining_steps"] = learner.pretraining_steps
+    record["gradient_steps"] = gradient_steps(learner)
+    _write_outputs(directory, request, state, record)
+    remove_checkpoint(checkpoint)
+
+
+def _take_steps(
+    request: RunRequest, state: TrainingState, checkpoint: Path, fingerprint: str
+) -> dict[str, float]:
+    """Take all steps that are left, with progress and checkpoints; returns how long they took."""
+    learner = state.learner
+    start_step, start_time = learner.pretraining_done + learner.steps_done, time.perf_counter()
+    total = learner.pretraining_steps + request.training.steps
     title = f"{request.task} {request.method}/{request.variant} seed {request.seed}"
-    with Progress(title, request.training.steps, start=start_step) as progress:
+    with Progress(title, total, start=start_step) as progress:
         run_steps(state, progress.update, lambda _: write_checkpoint(checkpoint, fingerprint, state.dump()))
     seconds = time.perf_counter() - start_time
-    steps = request.training.steps - start_step
-    record["timing"] = {
+    steps = total - start_step
+    return {
         "seconds": seconds,
         "steps": steps,
         "steps_per_second": steps / seconds,
         "resumed_from_step": start_step,
     }
-    _write_outputs(directory, request, state, record)
-    remove_checkpoint(checkpoint)
 
 
-def _prepare(request: RunRequest, data_path: Path) -> tuple[TrainingState, dict[str, Any]]:
-    method = find_method(request.method)
-    settings = check_settings(method, request.settings)
-    metadata = read_training_metadata(data_path)
-    if metadata.task != request.task:
-        raise UserError(
-            "the training file is of another task",
-            expected=request.task,
-            found=metadata.task,
-            where=data_path,
-        )
-    data = read_training_data(data_path)
-    learner = method(data, settings, request.training, torch_stream(request.seed, "initial weights"))
-    state = TrainingState(learner, numpy_stream(request.seed, "batches"), TrainingLog())
-    record = {
+def _describe(
+    request: RunRequest, learner: Learner[Any, Any], file: TrainingFile, trainer: str
+) -> dict[str, Any]:
+    data = file.data
+    return {
         "task": request.task,
-        "source": metadata.source,
+        "source": file.source,
         "method": request.method,
+        "kind": learner.kind,
         "variant": request.variant,
         "seed": request.seed,
-        "settings": settings.model_dump(mode="json"),
+        "settings": learner.settings.model_dump(mode="json"),
         "training": request.training.model_dump(mode="json"),
         "parameters": {name: _count(network) for name, network in learner.networks.items()},
+        "networks": describe_networks(learner),
         "transitions_per_policy_step": request.training.transitions_per_step(data.unlabelled.lengths),
         "data": {
-            "sha256": sha256(data_path),
+            "sha256": sha256(file.path),
             "non_preferred_trajectories": data.non_preferred.n_trajectories,
             "unlabelled_trajectories": data.unlabelled.n_trajectories,
         },
-        "code": source_digest("safemil.training.train", module_name(request.method)),
+        "code": source_digest(trainer, module_name(request.method)),
         "commit": commit(),
         "versions": versions(),
     }
-    return state, record
 
 
 def _count(network: nn.Module) -> int:

@@ -14,8 +14,15 @@ from safemil.behavior.card import constrained_reference
 from safemil.behavior.collect import allocate, collect
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.behavior.penalised import PenalisedTask
-from safemil.behavior.settings import BehaviorRun, LearnerSettings, RunGroup, behavior_runs, load_behavior
-from safemil.behavior.ship import Judged, choose, choose_reference, cost_band
+from safemil.behavior.settings import (
+    BehaviorRun,
+    LearnerSettings,
+    RunGroup,
+    behavior_runs,
+    load_behavior,
+    value_at,
+)
+from safemil.behavior.ship import Judged, choose, choose_reference, cost_band, smoothed
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.data.hdf5 import read_attributes, read_labelled
 from safemil.errors import UserError
@@ -61,7 +68,8 @@ def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
     learner = LearnerSettings(
         discount=0.99,
         gae_lambda=0.95,
-        learning_rate=3e-4,
+        learning_rate=((0, 3e-4), (3000, 1e-4)),
+        minimum_std=((0, 0.3), (1000, 0.3), (1001, 0.1)),
         initial_log_std=0.0,
         maximum_gradient_norm=0.5,
         batch_size=50,
@@ -77,6 +85,12 @@ def short_run(steps: int, snapshot_every: int = 500) -> BehaviorRun:
         learner=learner,
     )
     return BehaviorRun(task="swimmer_velocity", group=group, training_seed=1)
+
+
+def test_a_schedule_is_a_number_or_linear_between_points() -> None:
+    assert value_at(0.2, 10**6) == 0.2
+    assert [value_at(((10, 1.0), (20, 3.0)), step) for step in (0, 10, 15, 20, 99)] == [1, 1, 2, 3, 3]
+    assert value_at(((7, 0.3),), 0) == 0.3
 
 
 def test_penalty_grows_from_nothing_to_its_end() -> None:
@@ -146,16 +160,35 @@ def test_choice_covers_every_cost_level_and_no_run_dominates() -> None:
     assert {cost_band(item.noisy_cost, 200.0) for item in first} == set(range(shipping.BANDS + 1))
 
 
+def test_smoothing_averages_the_neighbours_in_a_run_and_the_cost_with_noise() -> None:
+    costs = [0.0, 10.0, 20.0, 30.0, 90.0]
+    run = [
+        Judged(make_snapshot("a_seed1", step), float(step), cost, cost + 2)
+        for step, cost in zip((4, 1, 2, 3, 0), costs, strict=True)
+    ]
+    other = judged_as(make_snapshot("b_seed1", 2), 50.0, 7.0)
+    by_step = {item.snapshot.step: item for item in smoothed([*run, other])[:-1]}
+    # Costs in order of the steps: 90, 10, 20, 30, 0; with noise each costs 2 more, so 1 more on average.
+    assert by_step[0].mean_cost == pytest.approx((90 + 10 + 20) / 3 + 1)
+    assert by_step[2].mean_cost == pytest.approx((90 + 10 + 20 + 30 + 0) / 5 + 1)
+    assert by_step[2].mean_return == 2
+    assert by_step[4].mean_return == pytest.approx(3)
+    assert smoothed([*run, other])[-1] == other
+
+
 def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshots = {name: make_snapshot(step=i) for i, name in enumerate(("lucky", "good", "slow", "costly"))}
+    names = ("lucky", "good", "slow", "costly")
+    snapshots = {name: make_snapshot(f"{name}_seed1") for name in names}
     first = {"lucky": (90, 5), "good": (80, 10), "slow": (20, 0), "costly": (200, 90)}
-    again = {"lucky": (85, 60), "good": (78, 12), "slow": (20, 0)}
+    again = {"lucky": (85.0, 60.0), "good": (78.0, 12.0), "slow": (20.0, 0.0)}
     name_of = {snapshot.name: name for name, snapshot in snapshots.items()}
-    monkeypatch.setattr(
-        shipping, "judge", lambda _task, s, _n: judged_as(s, *map(float, again[name_of[s.name]]))
-    )
+    monkeypatch.setattr(shipping, "_means", lambda _task, s, _n, _noise: again[name_of[s.name]])
     judged = [judged_as(snapshots[name], *map(float, values)) for name, values in first.items()]
-    assert name_of[choose_reference(SWIMMER, judged).snapshot.name] == "good"
+    reference = choose_reference(SWIMMER, judged)
+    assert name_of[reference.snapshot.name] == "good"
+    assert (reference.mean_return, reference.mean_cost) == (78, 12)
+    again.update(good=(78.0, 40.0), slow=(20.0, 30.0))
+    assert name_of[choose_reference(SWIMMER, judged).snapshot.name] == "slow"
     with pytest.raises(UserError, match=r"90\.0"):
         choose_reference(SWIMMER, judged[-1:])
 

@@ -6,6 +6,7 @@ import pytest
 
 from safemil.data.card import card_markdown, source_card, split_card, write_card
 from safemil.data.card_plot import plot_source, plot_split
+from safemil.data.outline import outline_of
 from safemil.data.split import SplitSettings, build_split
 
 
@@ -26,7 +27,7 @@ def built(source, settings):
 
 
 def test_the_counts_of_a_split_add_up(source, built, settings):
-    card = split_card(source, built, settings, task="toy", source="collected", separability=0.75)
+    card = split_card(outline_of(source), built, settings, task="toy", source="collected", separability=0.75)
     assert card.in_file - sum(area.dropped for area in card.filters) == card.left_after_filters
     assert card.available_non_preferred + card.available_preferred <= card.left_after_filters
     assert (card.drawn_non_preferred, card.drawn_unlabelled) == (10, 41)
@@ -59,13 +60,13 @@ def test_a_shrunk_split_says_so(make_labelled):
     data = make_labelled([100] * 12, costs=[0] * 2 + [90] * 10, returns=[5] * 12)
     settings = SplitSettings(n_non_preferred=5, n_unlabelled=10, rectangles=(), allow_fewer=True)
     built = build_split(data.returns, data.episode_costs, settings, np.random.default_rng(0))
-    card = split_card(data, built, settings, task="toy", source="collected")
+    card = split_card(outline_of(data), built, settings, task="toy", source="collected")
     assert card.fewer_than_asked
     assert (card.drawn_non_preferred, card.drawn_unlabelled, card.alpha_realised) == (5, 4, 0.5)
 
 
 def test_cards_are_written_and_equal_cards_have_equal_bytes(source, built, settings, tmp_path):
-    card = split_card(source, built, settings, task="toy", source="collected")
+    card = split_card(outline_of(source), built, settings, task="toy", source="collected")
     written = []
     for name in ("one", "two"):
         figure = plot_split(source.returns, source.episode_costs, built, "Toy, collected")
@@ -85,7 +86,7 @@ def test_cards_are_written_and_equal_cards_have_equal_bytes(source, built, setti
 
 def test_the_text_says_what_matters(source, built, settings):
     text = card_markdown(
-        split_card(source, built, settings, task="toy", source="collected", separability=0.75)
+        split_card(outline_of(source), built, settings, task="toy", source="collected", separability=0.75)
     )
     for line in (
         "# Data card: toy, collected, split",

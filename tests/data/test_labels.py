@@ -12,7 +12,7 @@ from safemil.errors import UserError
 def stripped(data, seed):
     settings = SplitSettings(n_non_preferred=5, n_unlabelled=10)
     split = build_split(data.returns, data.episode_costs, settings, np.random.default_rng(seed)).split
-    return split, *strip(data, split)
+    return split, *strip(data.select(split.non_preferred), data.select(split.unlabelled), split)
 
 
 def test_labels_belong_to_the_transitions_of_the_training_data(plane):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from safemil.data.separability import separability
+from safemil.data.separability import auroc, separability
 from safemil.errors import UserError
 
 
@@ -53,3 +53,26 @@ def test_one_trajectory_is_too_few(make_labelled):
     one, two = make_labelled([5]).unlabelled(), make_labelled([5, 5]).unlabelled()
     with pytest.raises(UserError, match="to train and to test on"):
         separability(one, two, np.random.default_rng(0))
+
+
+def test_auroc_by_hand():
+    # Pairs of a positive (2, 3) and a negative (1, 2.5): won, lost, won, won.
+    assert auroc(np.array([2, 1, 3, 2.5]), np.array([True, False, True, False])) == 3 / 4
+    # A tie counts half: 2 against 1 and 2 is 1 + 1/2 of 2 pairs, 3 wins both.
+    assert auroc(np.array([2, 1, 3, 2]), np.array([True, False, True, False])) == 3.5 / 4
+    assert auroc(np.zeros(5), np.arange(5) == 1) == 0.5
+
+
+def test_auroc_agrees_with_counting_pairs():
+    generator = np.random.default_rng(0)
+    scores, positive = generator.integers(0, 8, 60), generator.random(60) < 0.3
+    difference = scores[positive][:, None] - scores[~positive]
+    wins = (difference > 0).mean() + 0.5 * (difference == 0).mean()
+    assert auroc(scores.astype(float), positive) == pytest.approx(wins, abs=1e-12)
+    assert auroc(-scores.astype(float), positive) == pytest.approx(1 - wins, abs=1e-12)
+
+
+@pytest.mark.parametrize("positive", [[True, True], [False, False]])
+def test_auroc_needs_both_classes(positive):
+    with pytest.raises(ValueError, match="need both classes"):
+        auroc(np.array([1.0, 2.0]), np.array(positive))

@@ -24,7 +24,7 @@ NAMES = ("observations", "actions", "next_observations", "terminals", "starts")
 def drawn(plane):
     settings = SplitSettings(n_non_preferred=10, n_unlabelled=40)
     split = build_split(plane.returns, plane.episode_costs, settings, np.random.default_rng(0)).split
-    return split, *strip(plane, split)
+    return split, *strip(plane.select(split.non_preferred), plane.select(split.unlabelled), split)
 
 
 @pytest.fixture
@@ -91,7 +91,8 @@ def test_no_label_lies_anywhere_in_the_bytes(make_labelled, tmp_path):
         settings = SplitSettings(n_non_preferred=1, n_unlabelled=2, rectangles=())
         split = build_split(data.returns, data.episode_costs, settings, np.random.default_rng(3)).split
         files.append(tmp_path / f"{number}.hdf5")
-        write_training_data(files[-1], strip(data, split)[0], METADATA)
+        sets = (data.select(split.non_preferred), data.select(split.unlabelled))
+        write_training_data(files[-1], strip(*sets, split)[0], METADATA)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 

@@ -64,12 +64,14 @@ def test_policy_of_another_run_is_refused(
 
 def test_random_reference_needs_no_policy_and_differs_between_episodes(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
-    evaluate_reference("random", SWIMMER, absent, absent, tmp_path / "a", SETTINGS, "collected")
+    evaluate_reference("random", SWIMMER, None, None, tmp_path / "a", SETTINGS, "collected")
     rows = read_episodes(tmp_path / "a")
     assert rows["method"].unique().tolist() == ["random"]
     assert rows["return"].nunique() == 3
     with pytest.raises(UserError, match="constrained_rl, random"):
         evaluate_reference("best", SWIMMER, absent, absent, tmp_path / "b", SETTINGS, "collected")
+    with pytest.raises(UserError, match="from the shipped policies and their card: name both"):
+        evaluate_reference("constrained_rl", SWIMMER, absent, None, tmp_path / "b", SETTINGS, "collected")
     with pytest.raises(UserError, match="no card"):
         evaluate_reference("constrained_rl", SWIMMER, absent, absent, tmp_path / "b", SETTINGS, "collected")
 

@@ -1,6 +1,15 @@
 """Names, kinds and order of methods and tasks."""
 
-from safemil.evaluation.method_labels import method_label, method_order, task_display, task_order
+import pytest
+
+from safemil.errors import UserError
+from safemil.evaluation.method_labels import (
+    MethodLabel,
+    method_label,
+    method_order,
+    task_display,
+    task_order,
+)
 
 
 def test_known_and_unknown_methods():
@@ -8,6 +17,19 @@ def test_known_and_unknown_methods():
     assert method_label("coptidice").kind == "oracle"
     assert method_label("random").kind == "reference"
     assert (method_label("my_method").display, method_label("my_method").kind) == ("my_method", "learner")
+
+
+def test_an_oracle_from_outside_the_package_is_no_learner(tmp_path, monkeypatch):
+    """What has no label of its own is of the kind of its class: in no table does it stand among learners."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "elsewhere_oracle.py").write_text("")  # a plain name is never imported
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "oracle.py").write_text("from safemil.methods.bc_safe import METHOD\n")
+    assert method_label("elsewhere.oracle") == MethodLabel("elsewhere.oracle", "elsewhere.oracle", "oracle")
+    assert method_label("elsewhere_oracle").kind == "learner"
+    assert sorted(["random", "elsewhere.oracle", "zeta"], key=method_order)[1] == "elsewhere.oracle"
+    with pytest.raises(UserError, match=r"elsewhere\.nothing"):
+        method_label("elsewhere.nothing")
 
 
 def test_order_is_learners_unknown_oracles_references():

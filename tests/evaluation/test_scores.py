@@ -12,6 +12,7 @@ from safemil.evaluation.scores import (
     cvar,
     main_table,
     reference_notes,
+    second_reference_tasks,
     seed_scores,
 )
 
@@ -117,15 +118,60 @@ def test_order_of_tasks_methods_and_variants(tiny, rows):
     assert set(swimmer.loc[swimmer["kind"] == "oracle", "method"]) == {"bc_safe", "coptidice"}
 
 
-def test_another_method_may_be_the_constrained_reference(tiny, rows):
+@pytest.fixture
+def published(tiny, rows):
+    """The same without a shipped policy, as a source of published files has it; COptiDICE with two seeds."""
     oracle = [rows("coptidice", seed, [value] * 5, [30] * 5) for seed, value in enumerate((44, 64))]
     episodes = pd.concat([tiny[tiny["method"] != "constrained_rl"], *oracle], ignore_index=True)
-    table = main_table(episodes, constrained_reference="coptidice").set_index("method")
-    assert table.loc["bc", "return_norm"] == pytest.approx(1.0)  # (54 - 4) / (mean of 44 and 64 - 4)
-    assert table.loc["bc", "cost_diff"] == pytest.approx(-5)
-    notes = reference_notes(table.reset_index(), constrained_reference="coptidice")
-    assert len(notes) == 1
-    assert "COptiDICE itself costs 30.0" in notes[0]
+    return episodes.assign(source="dsrl")
+
+
+@pytest.mark.parametrize("source", ["dsrl", "local"])
+def test_the_source_decides_the_constrained_reference(published, source):
+    """COptiDICE: a return of (44 + 64) / 2 = 54, a cost and CVaR of 30; random has a return of 4."""
+    cells = main_table(published.assign(source=source)).set_index("method")
+    expected = {
+        # (R - 4) / (54 - 4), C - 30, CVaR - 30
+        "bc": (1.0, -5, 175 / 3 - 30),
+        "safemil": (1.4, -28, -20),
+        "coptidice": (1.0, 0, 0),
+        "random": (0.0, 20, 20),
+    }
+    for method, values in expected.items():
+        assert cells.loc[method, ["return_norm", "cost_diff", "cvar20_diff"]].tolist() == pytest.approx(
+            values
+        )
+    assert cells.loc["coptidice", ["kind", "n_seeds", "step"]].tolist() == ["oracle", 2, 1000]
+    assert cells["kind"].tolist() == ["learner", "learner", "oracle", "reference"]
+
+
+def test_a_shipped_policy_is_no_reference_for_published_data(tiny):
+    """Without COptiDICE there is none, whatever else was rolled out."""
+    with pytest.raises(UserError, match=r"coptidice \(default variant\)[\s\S]*none on swimmer_velocity"):
+        main_table(tiny.assign(source="dsrl"))
+
+
+def test_an_unknown_source_has_no_reference(tiny):
+    with pytest.raises(UserError, match=r"one of collected, dsrl, local[\s\S]*elsewhere"):
+        main_table(tiny.assign(source="elsewhere"))
+
+
+def test_a_reference_above_its_limit_is_named_and_joined_by_bc_safe(published, rows):
+    table = main_table(published)
+    (note,) = reference_notes(table)
+    assert note == (
+        "Swimmer-Velocity: the constrained reference COptiDICE itself costs 30.0 per episode, "
+        "above the limit of 25; BC-Safe was not run."
+    )
+    assert second_reference_tasks(table) == []
+    safe = rows("bc_safe", 0, [40] * 5, [10] * 5, source="dsrl")
+    elsewhere = rows("bc_safe", 0, [40] * 5, [10] * 5, source="dsrl", variant="other")
+    with_safe = main_table(pd.concat([published, safe, elsewhere], ignore_index=True))
+    (note,) = reference_notes(with_safe)
+    assert note.endswith("limit of 25; BC-Safe is the second reference (return 40.0, cost 10.0).")
+    assert second_reference_tasks(with_safe) == ["swimmer_velocity"]
+    assert reference_notes(with_safe, cost_limit=30.0) == []
+    assert second_reference_tasks(with_safe, cost_limit=30.0) == []
 
 
 @pytest.mark.parametrize("method", ["constrained_rl", "random"])

@@ -143,3 +143,44 @@ def test_undefined_scores_are_marked_and_explained(tmp_path, tiny):
     assert "& n/a &" in latex
     assert "nan" not in (markdown + latex).lower().replace("unlabeled", "")
     assert "-0.0" not in markdown
+
+
+@pytest.fixture
+def with_oracles(tiny, rows):
+    """Published data: COptiDICE is the reference, above its limit, so that BC-Safe is the second one."""
+    oracles = [rows("coptidice", 0, [54] * 5, [30] * 5), rows("bc_safe", 0, [90] * 5, [0] * 5)]
+    oracles.append(rows("bc_safe", 0, [90] * 5, [0] * 5, variant="k1"))
+    episodes = pd.concat([tiny[tiny["method"] != "constrained_rl"], *oracles], ignore_index=True)
+    return main_table(episodes.assign(source="dsrl"))
+
+
+def test_oracles_stand_apart_and_the_text_says_why(tmp_path, with_oracles):
+    paths = write_main_table(with_oracles, tmp_path, run_name="quick")
+    _, markdown, latex = (path.read_text(encoding="utf-8") for path in paths)
+    rows = [line for line in markdown.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == [
+        *["method", ":---", "BC-Unlabeled", "SafeMIL", "*oracles, trained on true labels*"],
+        *["BC-Safe (second reference)", "BC-Safe (k1)", "COptiDICE (reference)"],
+        *["*references, not learned from the data*", "Random"],
+    ]
+    sentence = "Oracles are trained on true labels, which no learner sees"
+    assert f"gradient steps; references: 1 seed × 5 episodes. {sentence}.\n" in markdown
+    assert latex[: latex.index(r"\begin{tabular}")].count(sentence) == 1
+    for text in (markdown, latex):
+        assert f"{sentence}: they stand apart and are never bold." in text
+        assert "difference to the constrained reference, here COptiDICE." in text
+    assert latex.index(r"\emph{oracles") < latex.index("BC-Safe (second") < latex.index(r"\emph{references")
+    assert with_oracles.loc[best_learners(with_oracles), "method"].tolist() == ["safemil"]
+
+
+def test_within_its_limit_the_reference_stands_alone(tmp_path, with_oracles):
+    paths = write_main_table(with_oracles, tmp_path, run_name="quick", cost_limit=30.0)
+    for path in paths[1:]:
+        text = path.read_text(encoding="utf-8")
+        assert "COptiDICE (reference)" in text
+        assert "second reference" not in text
+
+
+def test_without_oracles_nothing_is_said_of_them(texts):
+    assert "racle" not in texts[".md"] + texts[".tex"]
+    assert "difference to the constrained reference, here Constrained RL." in texts[".md"]

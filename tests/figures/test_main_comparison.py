@@ -117,16 +117,65 @@ def test_variants_are_left_out_and_gaps_are_marked(invent):
     assert _texts(figure).count("not run") == 3
 
 
-def test_an_oracle_may_be_the_reference(invent):
-    figure, data, _ = _draw(
-        invent(TASKS[:1], ["bc", "coptidice"]), constrained_reference="coptidice", cost_limit=10.0
-    )
+@pytest.fixture
+def published(invent):
+    """Published data, for which COptiDICE is the reference: its cost is about 70."""
+
+    def make(tasks, methods):
+        episodes = invent(tasks, methods)
+        return episodes[episodes["method"] != "constrained_rl"].assign(source="dsrl")
+
+    return make
+
+
+def test_the_source_decides_the_reference_line(published):
+    figure, data, table = _draw(published(TASKS[:1], ["bc", "safemil", "coptidice"]), cost_limit=200.0)
     reference = data[data["element"] == "constrained_reference"]
     assert set(reference["method"]) == {"coptidice"}
+    costs = table.set_index("method")["cost"]
+    assert reference.set_index("quantity").loc["cost", "value"] == costs["coptidice"]
+    drawn = [line.get_ydata()[0] for line in figure.axes[1].lines if len(line.get_ydata()) == 2]
+    assert costs["coptidice"] in drawn
     texts = _texts(figure)
     assert "COptiDICE (reference)" in texts
-    assert "cost limit 10" in texts
+    assert "Random (return)" in texts
+    assert "cost limit 200" in texts
     assert "mean of an oracle (sees true labels)" in texts
+    assert not any("second reference" in text or "Constrained RL" in text for text in texts)
+    assert "second_reference" not in set(data["element"])
+
+
+def test_bc_safe_is_a_second_line_where_the_reference_is_too_costly(published):
+    episodes = published(TASKS[:2], ["bc", "safemil", "bc_safe", "coptidice"])
+    cheap = (episodes["task"] == TASKS[1]) & (episodes["method"] == "coptidice")
+    figure, data, table = _draw(episodes.assign(cost=episodes["cost"].where(~cheap, 1.0)))
+    second = data[data["element"] == "second_reference"]
+    assert set(second["task"]) == {TASKS[0]}
+    assert set(second["method"]) == {"bc_safe"}
+    expected = table.query("task == @TASKS[0] and method == 'bc_safe'").iloc[0]
+    assert second.set_index("quantity")["value"].to_dict() == {
+        quantity: expected[quantity] for quantity in ("return", "cost", "cvar20")
+    }
+    drawn = [line.get_ydata()[0] for line in figure.axes[2].lines if len(line.get_ydata()) == 2]
+    assert expected["cost"] in drawn
+    assert "BC-Safe (second reference)" in _texts(figure)
+
+
+def test_oracles_are_hollow_behind_a_line_and_the_caption_says_so(invent):
+    figure, _, _ = _draw(invent(TASKS[:1], ["bc", "safemil", "bc_safe", "coptidice"]))
+    caption = figure.get_suptitle().replace("\n", " ")
+    assert caption.endswith(
+        "Oracles are trained on true labels, which no learner sees: hollow points, right of the line."
+    )
+    for axes in figure.axes:
+        points = [line for line in axes.lines if len(line.get_xdata()) == 1]
+        for place, method in enumerate(["bc", "safemil", "bc_safe", "coptidice"]):
+            style = method_style(method)
+            (mean,) = [p for p in points if p.get_marker() == style.marker]
+            assert round(float(mean.get_xdata()[0])) == place
+            face = "#FFFFFF" if place > 1 else style.colour
+            assert to_hex(mean.get_markerfacecolor()).upper() == face
+        assert [line.get_xdata() for line in axes.lines if list(line.get_xdata()) == [1.5, 1.5]]
 
 
 def test_a_table_of_other_episodes_is_refused(invent):

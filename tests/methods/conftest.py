@@ -5,9 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from safemil.data.stripped import TrainingData
+from safemil.data.labels import OracleLabels
+from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
 from safemil.methods.networks import initialise
+from safemil.methods.oracle import OracleData
 from safemil.training.randomness import numpy_stream, torch_stream
 from safemil.training.settings import TrainingSettings
 
@@ -47,10 +49,37 @@ def random_data():
     return TrainingData(_trajectories([6, 9, 4], seed=1), _trajectories([5, 12, 7, 4], seed=2))
 
 
-def _learner(method, data, *, seed=0, settings=None, **training):
+def _labels(data, **changes):
+    generator = np.random.default_rng(3)
+    u, n = data.unlabelled, data.non_preferred
+    fields = {
+        "non_preferred_rewards": generator.random(n.n_transitions),
+        "non_preferred_costs": np.ones(n.n_transitions),
+        "unlabelled_rewards": generator.random(u.n_transitions),
+        "unlabelled_costs": generator.random(u.n_transitions) < 0.3,
+    }
+    return OracleLabels(
+        **{name: np.asarray(changes.get(name, value), np.float32) for name, value in fields.items()},
+        non_preferred_indices=np.arange(n.n_trajectories),
+        unlabelled_indices=np.arange(u.n_trajectories),
+        unlabelled_is_preferred=np.asarray(
+            changes.get("unlabelled_is_preferred", np.arange(u.n_trajectories) % 2 == 0)
+        ),
+        training_digest=training_digest(data),
+    )
+
+
+@pytest.fixture(scope="session")
+def make_labels():
+    """A factory of labels of the given data: random, every other trajectory preferred, unless given."""
+    return _labels
+
+
+def _learner(method, data, *, labels=None, seed=0, settings=None, **training):
     defaults = {"steps": 100, "bag_pairs": 2, "bag_size": 3, "segment_length": 4}
+    given = OracleData(data, labels or _labels(data)) if method.kind == "oracle" else data
     return method(
-        data,
+        given,
         method.settings_model.model_validate(settings or {}),
         TrainingSettings.model_validate(defaults | training),
         torch_stream(seed, "initial weights"),
@@ -59,12 +88,15 @@ def _learner(method, data, *, seed=0, settings=None, **training):
 
 @pytest.fixture(scope="session")
 def make_learner():
-    """A factory of learners as the training makes them: B = 2, K = 3, H = 4 unless given."""
+    """A factory of learners and oracles as the training makes them: B = 2, K = 3, H = 4 unless given."""
     return _learner
 
 
 def _train(learner, *, seed=0, steps=None):
     generator = numpy_stream(seed, "batches")
+    while learner.pretraining_done < learner.pretraining_steps:
+        learner.pretrain(learner.sample(generator))
+        learner.pretraining_done += 1
     return [
         learner.update(learner.sample(generator))
         for _ in range(learner.training.steps if steps is None else steps)
@@ -73,7 +105,7 @@ def _train(learner, *, seed=0, steps=None):
 
 @pytest.fixture(scope="session")
 def train_learner():
-    """Train a learner for its whole budget, or for `steps`; returns what each step logged."""
+    """Train a learner for its budget, or `steps` of it, after pretraining; returns what each step logged."""
     return _train
 
 

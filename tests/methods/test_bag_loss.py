@@ -116,10 +116,20 @@ class Expected:
         )
         losses = by_hand.pair_losses(policy, self.observations_u, self.u.actions, policy_loss)
         flat = np.concatenate(weights)
+        totals = self.trajectory_totals(weights)
         return {
             "policy_loss": by_hand.policy_loss(losses, weights, self.segments_u),
             "effective_share": flat.sum() ** 2 / (flat**2).sum() / len(flat),
+            "effective_trajectory_share": totals.sum() ** 2 / (totals**2).sum() / len(totals),
         }
+
+    def trajectory_totals(self, weights):
+        """The sum of the weights of each trajectory that the batch has a segment of."""
+        totals = {}
+        for segment, each in zip(self.segments_u, weights, strict=True):
+            (owner,) = {next(m for m, stop in enumerate(self.u.stops) if index < stop) for index in segment}
+            totals[owner] = totals.get(owner, 0) + sum(each)
+        return np.array(list(totals.values()))
 
 
 @pytest.mark.parametrize("policy_loss", ["nll", "mse"])

@@ -14,10 +14,14 @@ import torch
 
 from safemil.data.stripped import TrainingData
 from safemil.data.trajectories import Trajectories
+from safemil.errors import UserError
+from safemil.evaluation.method_labels import method_label
 from safemil.methods.learner import MethodSettings
 from safemil.methods.networks import GaussianPolicy
-from safemil.methods.registry import find_method
-from safemil.methods.registry_names import built_in_methods
+from safemil.methods.oracle import OracleData, find_oracle
+from safemil.methods.registry import find_learner, find_method
+from safemil.methods.registry_names import built_in_methods, method_kind
+from safemil.training.provenance import modules_behind
 
 pytestmark = pytest.mark.parametrize("method", list(built_in_methods()))
 # Every test is run for every method, also one that knows it by the fixture `learner` only.
@@ -65,7 +69,8 @@ def test_the_page_of_the_method(method):
 
 
 def test_a_learner_is_given_training_data_and_nothing_with_labels(method, easy_data):
-    constructor = find_method(method).__init__
+    found = find_method(method)
+    constructor = found.__init__
     assert list(inspect.signature(constructor).parameters) == [
         "self",
         "data",
@@ -73,11 +78,36 @@ def test_a_learner_is_given_training_data_and_nothing_with_labels(method, easy_d
         "training",
         "generator",
     ]
-    assert typing.get_type_hints(constructor)["data"] is TrainingData
+    asked = typing.get_type_hints(constructor)["data"]
+    if method_kind(method) == "oracle":
+        assert asked is OracleData
+        assert find_oracle(method) is found
+        with pytest.raises(UserError, match="train-oracle"):
+            find_learner(method)
+        return
+    assert asked is TrainingData
+    assert find_learner(method) is found
+    with pytest.raises(UserError, match="never given labels"):
+        find_oracle(method)
     types = [typing.get_type_hints(TrainingData)[field.name] for field in fields(TrainingData)]
     assert types == [Trajectories, Trajectories]
     names = {name for part in (easy_data, easy_data.unlabelled) for name in dir(part)}
     assert not [name for name in names if "reward" in name or "cost" in name or "label" in name.split("_")]
+
+
+def test_the_table_the_class_and_the_label_agree_on_the_kind(method):
+    """The workflow goes by the table, the commands by the class, tables and figures by the label."""
+    assert method_kind(method) == find_method(method).kind == method_label(method).kind
+
+
+def test_only_an_oracle_can_reach_what_reads_labels(method):
+    """Following imports: neither the module of a learner nor what trains it knows labels or oracles."""
+    trainers = {"learner": "safemil.training.train", "oracle": "safemil.training.train_oracle"}
+    module = built_in_methods()[method]
+    for modules in ((module,), (trainers[method_kind(method)], module)):
+        behind = modules_behind(*modules)
+        assert ("safemil.data.labels" in behind) == (method_kind(method) == "oracle")
+        assert ("safemil.methods.oracle" in behind) == (method_kind(method) == "oracle")
 
 
 def test_shapes_and_networks(method, learner, easy_data):
@@ -139,6 +169,26 @@ def test_a_saved_learner_goes_on_to_the_same_bits(method, easy_data, make_learne
     after = [train_learner(each, seed=3, steps=13) for each in (original, resumed)]
     assert after[0] == after[1]
     assert all_equal(original.networks.state_dict(), resumed.networks.state_dict())
+
+
+def test_a_learner_saved_before_its_first_update_goes_on_to_the_same_bits(
+    method, easy_data, make_learner, train_learner
+):
+    """In the middle of pretraining, where a method has any."""
+    original, resumed = (make_learner(find_method(method), easy_data, steps=40, seed=s) for s in (0, 9))
+    generator = np.random.default_rng(1)
+    while 2 * original.pretraining_done < original.pretraining_steps:
+        original.pretrain(original.sample(generator))
+        original.pretraining_done += 1
+    file = io.BytesIO()
+    torch.save(original.state(), file)
+    file.seek(0)
+    resumed.load_state(torch.load(file, weights_only=True))
+    assert resumed.pretraining_done == original.pretraining_done
+    after = [train_learner(each, seed=3, steps=5) for each in (original, resumed)]
+    assert after[0] == after[1]
+    assert all_equal(original.networks.state_dict(), resumed.networks.state_dict())
+    assert original.estimates() == resumed.estimates()
 
 
 def test_the_policy_loss_falls_on_an_easy_problem(method, easy_data, make_learner, train_learner):

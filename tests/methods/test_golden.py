@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from safemil.data.stripped import TrainingData
+from safemil.data.labels import OracleLabels
+from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
+from safemil.methods.oracle import OracleData
 from safemil.methods.registry import find_method
 from safemil.methods.registry_names import built_in_methods
 from safemil.training.randomness import numpy_stream, torch_stream
@@ -54,19 +56,44 @@ def golden_data() -> TrainingData:
     )
 
 
+def golden_labels(data: TrainingData) -> OracleLabels:
+    """Rewards by the action, a cost where the first observation is high, every other trajectory preferred."""
+    n, u = data.non_preferred, data.unlabelled
+    return OracleLabels(
+        non_preferred_rewards=n.actions.sum(1),
+        non_preferred_costs=(n.observations[:, 0] > 0.5).astype(np.float32),
+        non_preferred_indices=np.arange(n.n_trajectories),
+        unlabelled_rewards=u.actions.sum(1),
+        unlabelled_costs=(u.observations[:, 0] > 0.5).astype(np.float32),
+        unlabelled_indices=np.arange(u.n_trajectories),
+        unlabelled_is_preferred=np.arange(u.n_trajectories) % 2 == 0,
+        training_digest=training_digest(data),
+    )
+
+
 def trace(method: str) -> dict[str, dict[str, float]]:
-    """Train a method with its default settings and return its losses by step and name."""
+    """Train a method with its default settings and return its losses by step and name.
+
+    Those of the last step before the first update stand under `pretraining`, where a method has any.
+    """
     torch.set_num_threads(1)
     training = TrainingSettings(
         steps=STEPS[-1] + 1, policy_loss="nll", bag_pairs=2, bag_size=8, segment_length=4
     )
     learner_class = find_method(method)
+    data = golden_data()
+    given = OracleData(data, golden_labels(data)) if learner_class.kind == "oracle" else data
     learner = learner_class(
-        golden_data(), learner_class.settings_model(), training, torch_stream(0, "initial weights")
+        given, learner_class.settings_model(), training, torch_stream(0, "initial weights")
     )
     batches = numpy_stream(0, "batches")
+    rows = {}
+    for _ in range(learner.pretraining_steps):
+        rows["pretraining"] = learner.pretrain(learner.sample(batches))
+        learner.pretraining_done += 1
     logged = [learner.update(learner.sample(batches)) for _ in range(training.steps)]
-    return {str(step): {k: v for k, v in logged[step].items() if k.endswith("_loss")} for step in STEPS}
+    rows |= {str(step): logged[step] for step in STEPS}
+    return {at: {k: v for k, v in row.items() if k.endswith("_loss")} for at, row in rows.items()}
 
 
 @pytest.mark.parametrize("method", list(built_in_methods()))

@@ -13,7 +13,7 @@ from tests.methods import by_hand
 STEP = 1e-6
 
 
-def directional_derivatives(network, loss, n_directions=6):
+def directional_derivatives(network, loss, n_directions=6, step=STEP):
     """Central differences of `loss(network)` along random directions, beside those directions (flat)."""
     generator = torch.Generator().manual_seed(0)
     size = sum(parameter.numel() for parameter in network.parameters())
@@ -25,9 +25,9 @@ def directional_derivatives(network, loss, n_directions=6):
     for direction in directions:
         values = []
         for sign in (1, -1):
-            torch.nn.utils.vector_to_parameters(start + sign * STEP * direction, network.parameters())
+            torch.nn.utils.vector_to_parameters(start + sign * step * direction, network.parameters())
             values.append(loss(network))
-        derivatives.append((values[0] - values[1]) / (2 * STEP))
+        derivatives.append((values[0] - values[1]) / (2 * step))
     torch.nn.utils.vector_to_parameters(start, network.parameters())
     return directions, torch.tensor(derivatives, dtype=torch.float64)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from safemil.methods.bc import BehaviorCloning
+from safemil.methods.coptidice import Multiplier
 from safemil.methods.registry import find_method
 from safemil.methods.registry_names import built_in_methods
 from safemil.methods.safemil import SafeMIL
@@ -52,19 +53,30 @@ def test_the_decay_goes_on_where_a_resumed_run_stopped(random_data, make_learner
     assert rates_used(second, "policy", 1) == pytest.approx([0.006])
 
 
+def step_each_network(learner):
+    """Take a step of pretraining, if there is one, and an update; returns what the update logged."""
+    generator = np.random.default_rng(0)
+    if learner.pretraining_steps:
+        learner.pretrain(learner.sample(generator))
+    return learner.update(learner.sample(generator))
+
+
 def gradient_norms(learner):
-    return {
-        name: torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]).norm().item()
+    """The norm that the last step left in each network that has taken one."""
+    gradients = {
+        name: [p.grad.flatten() for p in network.parameters() if p.grad is not None]
         for name, network in learner.networks.items()
     }
+    return {name: torch.cat(found).norm().item() for name, found in gradients.items() if found}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_network_is_clipped_by_itself(random_data, make_learner, method):
     """With a tiny limit each gradient has exactly that norm: not more, nor less for a neighbour's sake."""
     learner = make_learner(find_method(method), random_data, gradient_clip=1e-6)
-    logged = learner.update(learner.sample(np.random.default_rng(0)))
+    logged = step_each_network(learner)
     norms = gradient_norms(learner)
+    assert norms.keys() == learner.networks.keys()
     assert list(norms.values()) == pytest.approx([1e-6] * len(norms), rel=1e-3)
     assert logged["policy_gradient_norm"] > 1e-4, "the logged norm is the one before clipping"
 
@@ -90,9 +102,15 @@ def test_the_default_clip_is_a_norm_of_ten(random_data, make_learner):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_weight_decay_reaches_every_network(random_data, make_learner, method):
-    """Without any gradient AdamW shrinks each weight by the factor 1 - rate * decay and does nothing else."""
+    """Without any gradient AdamW shrinks each weight by the factor 1 - rate * decay and does nothing else.
+
+    A multiplier is no weight and is left alone.
+    """
     learner = make_learner(find_method(method), random_data, learning_rate=0.1, weight_decay=0.3)
     for name, network in learner.networks.items():
+        if isinstance(network, Multiplier):
+            assert learner.optimizers[name].param_groups[0]["weight_decay"] == 0
+            continue
         rate = learner.optimizers[name].param_groups[0]["lr"]
         with torch.no_grad():
             for parameter in network.parameters():

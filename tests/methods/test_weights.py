@@ -10,7 +10,14 @@ import torch
 from safemil.data.stripped import TrainingData
 from safemil.errors import UserError
 from safemil.methods.safemil import SafeMIL, segment_costs
-from safemil.methods.weights import cost_threshold, effective_share, softmax_weights, threshold_weights
+from safemil.methods.weights import (
+    cost_threshold,
+    effective_share,
+    softmax_weights,
+    threshold_weights,
+    trajectory_share,
+    weight_metrics,
+)
 
 
 def test_softmax_weights_by_hand():
@@ -95,6 +102,34 @@ def test_effective_share_by_hand():
     # (3 + 1)^2 / (9 + 1) / 4
     assert effective_share(torch.tensor([3.0, 1.0, 0.0, 0.0])) == pytest.approx(0.4)
     assert effective_share(torch.ones(2, 3)) == pytest.approx(1.0)
+
+
+def test_trajectory_share_by_hand():
+    # Trajectories 7, 2 and 5 carry 0.5 + 1, 3 and 0 of the weight: (4.5)^2 / (1.5^2 + 3^2 + 0) / 3.
+    weights, trajectories = torch.tensor([0.5, 3.0, 1.0, 0.0]), torch.tensor([7, 2, 7, 5])
+    assert trajectory_share(weights, trajectories) == pytest.approx(4.5**2 / (1.5**2 + 3**2) / 3)
+
+
+def test_trajectories_that_are_not_in_the_batch_do_not_count():
+    assert trajectory_share(torch.ones(6), torch.tensor([0, 0, 900, 900, 41, 41])) == pytest.approx(1)
+
+
+def test_equal_weights_on_unequal_trajectories():
+    # Four pairs of one trajectory and one of another: (4 + 1)^2 / (16 + 1) / 2.
+    assert trajectory_share(torch.full((5,), 0.3), torch.tensor([1, 1, 1, 1, 3])) == pytest.approx(25 / 34)
+
+
+def test_one_trajectory_has_the_whole_share_whatever_its_weights():
+    assert trajectory_share(torch.tensor([1.0, 0.0, 5.0]), torch.tensor([4, 4, 4])) == pytest.approx(1)
+
+
+def test_metrics_of_weights_by_hand():
+    # One of four pairs carries all weight: a quarter of the batch, and half of its two trajectories.
+    logged = weight_metrics(torch.tensor([0.0, 2.0, 0.0, 0.0]), torch.tensor([0, 0, 1, 1]))
+    assert logged == pytest.approx({"effective_share": 0.25, "effective_trajectory_share": 0.5})
+    # Spread evenly within either trajectory, 3 to 1: (6 + 2)^2 / (18 + 2) / 4 and (6 + 2)^2 / (36 + 4) / 2.
+    logged = weight_metrics(torch.tensor([3.0, 1.0, 3.0, 1.0]), torch.tensor([5, 9, 5, 9]))
+    assert logged == pytest.approx({"effective_share": 0.8, "effective_trajectory_share": 0.8})
 
 
 COSTS_U = torch.tensor([[0.2, 0.4], [0.8, 0.6], [0.1, 0.9]])

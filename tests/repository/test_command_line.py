@@ -18,12 +18,20 @@ def safemil(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     [
         (["resolve", "absent.yaml", "--output", "out"], "absent.yaml"),
         (["gather", "absent.parquet", "--output", "out"], "absent.parquet"),
+        (["download", "--task", "swimmer", "--output", "out"], "swimmer_velocity"),
+        (
+            ["download", "--task", "swimmer_velocity", "--output", "out", "--table", "absent.tsv"],
+            "absent.tsv",
+        ),
         (
             ["behavior-train", "--task", "swimmer_velocity", "--run", "x", "--directory", "out"],
             "unknown behaviour run",
         ),
         (["behavior-train", "--task", "swimmer", "--run", "x", "--directory", "out"], "swimmer_velocity"),
         (["table", "--config", "absent.json", "--episodes", "e", "--directory", "out"], "absent.json"),
+        (["fairness", "--config", "absent.json", "--directory", "out"], "absent.json"),
+        (["figure-theory", "--table", "absent.csv", "--directory", "out"], "absent.csv"),
+        (["figure-learned-cost", "absent.csv", "--directory", "out"], "absent.csv"),
         (["nonsense"], "No such command"),
         (["train"], "Missing option"),
     ],
@@ -41,12 +49,19 @@ def test_help_names_every_step() -> None:
     assert result.returncode == 0
     for command in (
         "collect",
+        "download",
         "split",
         "train",
         "evaluate",
         "gather",
         "table",
         "figure",
+        "fairness",
+        "theory",
+        "held-out",
+        "evaluate-cost",
+        "table-learned-cost",
+        "figure-learned-cost",
         "resolve",
         "schema",
     ):

@@ -81,6 +81,15 @@ def test_paper_configuration_is_the_papers_scale() -> None:
     assert (config.split.n_non_preferred, config.split.n_unlabelled, config.split.alpha) == (50, 200, 0.5)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_learning_rates_follow_the_one_rule_of_the_fairness_page(name: str) -> None:
+    config = parse_config(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), name)
+    for method, variants in config.methods.items():
+        for variant in variants:
+            training = config.training_of(method, variant)
+            assert training.learning_rate == pytest.approx(min(1e-3, 10 / training.steps)), (method, variant)
+
+
 def test_all_problems_of_a_configuration_at_once() -> None:
     raw = {
         "run_name": "a b",
@@ -100,6 +109,48 @@ def test_all_problems_of_a_configuration_at_once() -> None:
     assert "8 problems" in message
     for place in ("run_name", "tasks", "seeds", "typo", "training.steps", "bc.default", "beta", "nonsense"):
         assert place in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "local"}, "data_directory: Value error, the source local needs the folder"),
+        ({"source": "dsrl", "data_directory": "x"}, "data_directory: Value error, only the source local has"),
+        ({"data_directory": "x"}, "the source is collected"),
+        (
+            {"source": "local", "data_directory": ""},
+            "data_directory: String should have at least 1 character",
+        ),
+        ({"source": "locl", "data_directory": "x"}, "source: Input should be 'collected', 'dsrl' or 'local'"),
+    ],
+)
+def test_a_folder_is_given_exactly_for_the_local_source(changes: dict[str, str], message: str) -> None:
+    methods = {"bc": {"default": {}}, "coptidice": {"default": {}}}
+    raw = {"run_name": "a", "tasks": ["swimmer_velocity"], "seeds": [0], "methods": methods}
+    with pytest.raises(UserError) as caught:
+        parse_config({**raw, **changes, "typo": 1}, "here")
+    # Along with every other problem.
+    assert "the configuration has 2 problems" in str(caught.value)
+    assert message in str(caught.value)
+    config = parse_config({**raw, "source": "local", "data_directory": "x"}, "here")
+    assert config.data_directory == "x"
+
+
+@pytest.mark.parametrize("source", [{"source": "dsrl"}, {"source": "local", "data_directory": "x"}])
+def test_the_oracle_that_scores_are_relative_to_must_be_configured(source: dict[str, str]) -> None:
+    tasks = ["swimmer_velocity", "point_circle2"]
+    raw = {"run_name": "a", "tasks": tasks, "seeds": [0], **source}
+    bc = {"bc": {"default": {}}}
+    for methods in (bc, {**bc, "coptidice": {"default": {"tasks": tasks[:1]}}}):
+        with pytest.raises(UserError) as caught:
+            parse_config({**raw, "methods": methods, "typo": 1}, "here")
+        message = str(caught.value)
+        assert "2 problems" in message
+        assert f"methods: Value error, scores of the source {source['source']} are relative to" in message
+        assert "`coptidice: {default: {}}`" in message
+    for variant in ({}, {"tasks": tasks}):
+        parse_config({**raw, "methods": {**bc, "coptidice": {"default": variant}}}, "here")
+    parse_config({"run_name": "a", "tasks": tasks, "seeds": [0], "methods": bc}, "here")
 
 
 def test_task_table_agrees_with_the_names_of_the_dsrl_files() -> None:

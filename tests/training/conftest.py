@@ -7,10 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from safemil.data.stripped import TrainingData, TrainingMetadata, write_training_data
+from safemil.data.labels import OracleLabels, write_oracle_labels
+from safemil.data.stripped import (
+    TrainingData,
+    TrainingMetadata,
+    read_training_data,
+    training_digest,
+    write_training_data,
+)
 from safemil.data.trajectories import Trajectories
+from safemil.methods.registry_names import method_kind
 from safemil.training.settings import TrainingSettings
 from safemil.training.train import RunRequest, train
+from safemil.training.train_oracle import train_oracle
 
 TASK = "swimmer_velocity"
 OUTPUTS = ("policy.safetensors", "networks.safetensors", "train.csv", "run.json")
@@ -51,6 +60,48 @@ def write_data():
 def data_path(tmp_path_factory, write_data):
     """A training file of two and three short trajectories."""
     return write_data(tmp_path_factory.mktemp("data") / "training_data.hdf5")
+
+
+@pytest.fixture(scope="session")
+def write_labels():
+    """Write labels of a training file; another seed gives other rewards and costs."""
+
+    def write(path, data_path, *, seed=0):
+        data, generator = read_training_data(data_path), np.random.default_rng(seed)
+        n, u = data.non_preferred, data.unlabelled
+        labels = OracleLabels(
+            non_preferred_rewards=np.zeros(n.n_transitions, dtype=np.float32),
+            non_preferred_costs=np.ones(n.n_transitions, dtype=np.float32),
+            non_preferred_indices=np.arange(n.n_trajectories),
+            unlabelled_rewards=generator.random(u.n_transitions, dtype=np.float32),
+            unlabelled_costs=(generator.random(u.n_transitions) < 0.5).astype(np.float32),
+            unlabelled_indices=np.arange(u.n_trajectories),
+            unlabelled_is_preferred=np.arange(u.n_trajectories) > 0,
+            training_digest=training_digest(data),
+        )
+        write_oracle_labels(path, labels)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def labels_path(tmp_path_factory, write_labels, data_path):
+    """The labels of the training file."""
+    return write_labels(tmp_path_factory.mktemp("labels") / "oracle_labels.hdf5", data_path)
+
+
+@pytest.fixture(scope="session")
+def train_any(data_path, labels_path):
+    """Train a learner on the training file alone, an oracle on its labels too."""
+
+    def run(request, directory):
+        if method_kind(request.method) == "oracle":
+            train_oracle(request, data_path, labels_path, directory)
+        else:
+            train(request, data_path, directory)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """When the loop logs, checkpoints and stops, seen with a learner that only counts."""
 
+import copy
 import math
 from types import SimpleNamespace
 
@@ -12,26 +13,57 @@ from safemil.training.settings import TrainingSettings
 
 
 class CountingLearner:
-    """Logs the number of its step as the loss."""
+    """Logs the number of its step as the loss, and that of its pretraining step as another."""
 
-    def __init__(self, **training):
+    def __init__(self, pretraining_steps=0, **training):
         self.training = TrainingSettings(**training)
-        self.steps_done = 0
+        self.pretraining_steps = pretraining_steps
+        self.steps_done = self.pretraining_done = 0
+        self.calls = []
 
     def sample(self, generator):
         return generator.random()
 
+    def pretrain(self, batch):
+        self.calls.append(("pretrain", batch))
+        return {"first_loss": self.pretraining_done + 1.0}
+
     def update(self, batch):
-        assert 0 <= batch < 1
+        self.calls.append(("update", batch))
         self.steps_done += 1
         return {"loss": float(self.steps_done)}
 
+    def state(self):
+        return {"done": [self.pretraining_done, self.steps_done]}
+
+    def load_state(self, state):
+        self.pretraining_done, self.steps_done = state["done"]
+
+
+def start(learner):
+    return TrainingState(learner, np.random.default_rng(0), TrainingLog())
+
+
+def go_on(state, stop_at=None):
+    """Take the steps that are left, or those until the checkpoint at `stop_at`; returns what was reported."""
+    seen = SimpleNamespace(rows=[], checkpoints=[])
+
+    def on_checkpoint(done):
+        seen.checkpoints.append(done)
+        if done == stop_at:
+            raise StoppedError(copy.deepcopy(state.dump()))
+
+    run_steps(state, lambda step, means: seen.rows.append((step, dict(means))), on_checkpoint)
+    return seen
+
+
+class StoppedError(Exception):
+    """Ends a run at a checkpoint, which it carries."""
+
 
 def run(learner):
-    seen = SimpleNamespace(rows=[], checkpoints=[])
-    state = TrainingState(learner, np.random.default_rng(0), TrainingLog())
-    run_steps(state, lambda step, means: seen.rows.append((step, dict(means))), seen.checkpoints.append)
-    return seen, state
+    state = start(learner)
+    return go_on(state), state
 
 
 def test_rows_and_checkpoints_come_at_their_steps():
@@ -48,6 +80,69 @@ def test_a_run_that_is_done_takes_no_step():
     seen, _ = run(learner)
     assert learner.steps_done == 3
     assert seen.rows == seen.checkpoints == []
+
+
+PRETRAINED = {"pretraining_steps": 7, "steps": 6, "log_every": 3, "checkpoint_every": 4}
+
+
+def test_pretraining_comes_first_and_is_beyond_the_budget_of_updates():
+    learner = CountingLearner(**PRETRAINED)
+    run(learner)
+    assert [name for name, _ in learner.calls] == ["pretrain"] * 7 + ["update"] * 6
+    assert (learner.pretraining_done, learner.steps_done) == (7, 6)
+    # One stream of batches, drawn in the order of the steps.
+    assert [batch for _, batch in learner.calls] == list(np.random.default_rng(0).random(13))
+
+
+def test_rows_of_pretraining_stand_at_step_zero_with_a_count_of_their_own():
+    seen, state = run(CountingLearner(**PRETRAINED))
+    assert state.log.rows == [
+        {"step": 0, "pretraining_step": 3, "first_loss": 2.0},
+        {"step": 0, "pretraining_step": 6, "first_loss": 5.0},
+        {"step": 0, "pretraining_step": 7, "first_loss": 7.0},
+        {"step": 3, "loss": 2.0},
+        {"step": 6, "loss": 5.0},
+    ]
+    # Progress counts pretraining in.
+    assert [step for step, _ in seen.rows] == [3, 6, 7, 10, 13]
+    assert [means for _, means in seen.rows][2:4] == [{"first_loss": 7.0}, {"loss": 2.0}]
+
+
+def test_checkpoints_of_pretraining_and_of_updates_are_counted_apart():
+    seen, _ = run(CountingLearner(**PRETRAINED))
+    # Pretraining step 4, and update 4, which is step 11 in all.
+    assert seen.checkpoints == [4, 11]
+
+
+@pytest.mark.parametrize("where", [4, 11])
+def test_a_run_stopped_at_a_checkpoint_ends_like_one_that_was_not(where):
+    """In the midst of pretraining, and of the updates after it; both amid a row of the log."""
+    undisturbed = CountingLearner(**PRETRAINED)
+    whole = start(undisturbed)
+    seen = go_on(whole)
+
+    first = CountingLearner(**PRETRAINED)
+    with pytest.raises(StoppedError) as stopped:
+        go_on(start(first), stop_at=where)
+    second = CountingLearner(**PRETRAINED)
+    resumed = start(second)
+    resumed.load(stopped.value.args[0])
+    rest = go_on(resumed)
+
+    assert first.calls + second.calls == undisturbed.calls
+    assert resumed.dump() == whole.dump()
+    assert rest.rows == [row for row in seen.rows if row[0] > where]
+    assert rest.checkpoints == [done for done in seen.checkpoints if done > where]
+
+
+def test_a_broken_loss_of_pretraining_names_its_step():
+    learner = CountingLearner(**PRETRAINED)
+    pretrain = learner.pretrain
+    learner.pretrain = lambda batch: (
+        {"first_loss": math.nan} if learner.pretraining_done == 4 else pretrain(batch)
+    )
+    with pytest.raises(UserError, match=r"first_loss = nan[\s\S]*gradient step 5"):
+        run(learner)
 
 
 def test_every_broken_value_is_named():

@@ -11,6 +11,7 @@ from safemil.training.provenance import commit, source_digest
 
 BC = ("safemil.training.train", "safemil.methods.bc")
 SAFEMIL = ("safemil.training.train", "safemil.methods.safemil")
+COPTIDICE = ("safemil.training.train_oracle", "safemil.methods.coptidice")
 
 
 @pytest.fixture
@@ -73,6 +74,16 @@ def test_a_change_of_code_changes_the_digests_behind_it(package, file, old, new,
 def test_other_rooms_change_no_digest_of_a_training(package, file):
     text = (package / file).read_text()
     assert changed_by(package / file, text, text + "\nADDED = 1\n") == set()
+
+
+@pytest.mark.parametrize(
+    "file", ["methods/oracle.py", "methods/coptidice.py", "training/train_oracle.py", "data/labels.py"]
+)
+def test_an_edit_of_an_oracle_changes_the_oracles_digest_and_no_learners(package, file):
+    before = source_digest.__wrapped__(*COPTIDICE)
+    text = (package / file).read_text()
+    assert changed_by(package / file, text, text + "\nADDED = 1\n") == set()
+    assert source_digest.__wrapped__(*COPTIDICE) != before
 
 
 @pytest.mark.parametrize("file", ["methods/weights.py", "methods/learner.py", "training/loop.py"])

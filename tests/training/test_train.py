@@ -35,10 +35,11 @@ def test_the_other_networks_are_kept_too(uninterrupted):
 
 def test_the_record_of_a_run(uninterrupted, read_record, data_path):
     record = read_record(uninterrupted)
-    assert {key: record[key] for key in ("task", "source", "method", "variant", "seed")} == {
+    assert {key: record[key] for key in ("task", "source", "method", "kind", "variant", "seed")} == {
         "task": "swimmer_velocity",
         "source": "collected",
         "method": "safemil",
+        "kind": "learner",
         "variant": "default",
         "seed": 0,
     }
@@ -80,6 +81,7 @@ def test_the_log_of_a_run(uninterrupted):
         "cost_gradient_norm",
         "policy_loss",
         "effective_share",
+        "effective_trajectory_share",
         "policy_gradient_norm",
     }
     assert log.map(math.isfinite).all().all()
@@ -99,10 +101,10 @@ def test_rows_are_means_since_the_last_row(data_path, make_request, tmp_path):
 
 @pytest.mark.parametrize("method", list(built_in_methods()))
 def test_equal_seeds_give_equal_bytes_and_other_seeds_others(
-    method, data_path, make_request, contents, tmp_path
+    method, train_any, make_request, contents, tmp_path
 ):
     for directory, seed in (("first", 0), ("second", 0), ("other", 1)):
-        train(make_request(method, seed=seed, steps=8), data_path, tmp_path / directory)
+        train_any(make_request(method, seed=seed, steps=8), tmp_path / directory)
     first, second, other = (contents(tmp_path / name) for name in ("first", "second", "other"))
     assert first == second
     assert first["policy.safetensors"] != other["policy.safetensors"]

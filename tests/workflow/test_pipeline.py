@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
+import yaml
 
 from tests.workflow.conftest import Project, copy_project
 
@@ -24,6 +25,11 @@ def test_every_promised_file_is_there(finished: Project) -> None:
     expected = [
         *[f"results/tiny/tables/main.{e}" for e in ("csv", "md", "tex")],
         *[f"figures/tiny/main.{e}" for e in ("png", "pdf", "csv")],
+        *[f"results/tiny/tables/fairness.{e}" for e in ("csv", "md", "tex")],
+        *[f"results/tiny/tables/theory.{e}" for e in ("csv", "md")],
+        *[f"figures/tiny/theory.{e}" for e in ("png", "pdf", "csv")],
+        *[f"results/tiny/tables/learned_cost.{e}" for e in ("csv", "md", "tex")],
+        *[f"figures/tiny/learned_cost.{e}" for e in ("png", "pdf", "csv")],
         *[f"{RUN}/data/{f}" for f in ("training_data.hdf5", "oracle_labels.hdf5", "card.json", "card.png")],
         *[f"{RUN}/safemil/k1/seed0/{f}" for f in ("policy.safetensors", "train.csv", "run.json")],
         "results/tiny/config.json",
@@ -45,6 +51,8 @@ def test_main_table_is_computed_from_the_episodes(finished: Project) -> None:
         ("bc", "default"),
         ("safemil", "default"),
         ("safemil", "k1"),
+        ("bc_safe", "default"),
+        ("coptidice", "default"),
         ("constrained_rl", "default"),
         ("random", "default"),
     ]
@@ -73,9 +81,60 @@ def test_training_reads_one_file_and_it_holds_no_labels(finished: Project) -> No
     groups = {"non_preferred", "unlabelled"}
     assert set(names) == groups | {f"{group}/{array}" for group in groups for array in arrays}
     assert record["data"]["sha256"] == hashlib.sha256(stripped.read_bytes()).hexdigest()
-    rule = (finished.directory / "workflow/rules/train.smk").read_text()
-    assert rule.count("input:") == 2
-    assert "data=PLAN.path(paths.TRAINING_DATA)," in rule
+    assert record["kind"] == "learner"
+    assert set(record["data"]) == {"sha256", "non_preferred_trajectories", "unlabelled_trajectories"}
+
+
+def test_fairness_table_is_read_off_the_records(finished: Project) -> None:
+    table = pd.read_csv(finished.directory / "results/tiny/tables/fairness.csv")
+    keys = list(zip(table["method"], table["variant"], table["network"], strict=True))
+    assert keys == [
+        ("bc", "default", "policy"),
+        ("safemil", "default", "policy"),
+        ("safemil", "default", "cost"),
+        ("safemil", "k1", "policy"),
+        ("safemil", "k1", "cost"),
+        ("bc_safe", "default", "policy"),
+        *[("coptidice", "default", network) for network in ("policy", "nu", "chi", "lambda", "tau")],
+    ]
+    assert table["transitions_per_step_min"].tolist() == [40, 40, 40, 5, 5, *[40] * 6]
+    assert table["gradient_steps_max"].tolist() == [40] * 11
+    text = (finished.directory / "results/tiny/tables/fairness.md").read_text()
+    assert "Variant SafeMIL (k1): transitions per policy step 5 instead of 40." in text
+
+
+def test_changing_the_theory_draws_bags_anew_and_nothing_else(editable: Project) -> None:
+    edit(editable, "tiny.yaml", "draws: 200", "draws: 300")
+    assert editable.planned("all") == {"all": 1, "table_theory": 1, "figure_theory": 1}
+    assert set(editable.planned("figure_theory")) == {"table_theory", "figure_theory"}
+
+
+def test_learned_costs_are_those_of_the_methods_that_have_one(finished: Project) -> None:
+    table = pd.read_csv(finished.directory / "results/tiny/tables/learned_cost.csv")
+    keys = list(zip(table["held_out"], table["method"], table["variant"], strict=True))
+    assert keys == [
+        (name, "safemil", variant) for name in ("all", "classes") for variant in ("default", "k1")
+    ]
+    with h5py.File(finished.directory / f"{RUN}/data/held_out.hdf5") as file:
+        held_out = set(file["provenance"].attrs["source_index"].tolist())
+    with h5py.File(finished.directory / f"{RUN}/data/oracle_labels.hdf5") as file:
+        drawn = {*file["non_preferred/source_indices"][()], *file["unlabelled/source_indices"][()]}
+    assert len(drawn) == 12
+    assert held_out
+    assert drawn.isdisjoint(held_out)
+
+
+def test_without_a_learned_cost_there_is_no_table_of_it(editable: Project) -> None:
+    configuration = yaml.safe_load((editable.directory / "tiny.yaml").read_text())
+    del configuration["methods"]["safemil"]
+    (editable.directory / "tiny.yaml").write_text(yaml.safe_dump(configuration))
+    assert not {"table_learned_cost", "figure_learned_cost", "evaluate_cost"} & set(editable.planned("all"))
+
+
+def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Project) -> None:
+    edit(editable, "safemil/evaluation/learned_cost.py", "1 << 14", "1 << 13")
+    planned = editable.planned("all")
+    assert planned == {"all": 1, "evaluate_cost": 2, "table_learned_cost": 1, "figure_learned_cost": 1}
 
 
 def test_second_dry_run_has_nothing_to_do(finished: Project) -> None:
@@ -91,7 +150,11 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "evaluate_policy": 2,
         "gather_episodes": 1,
         "table_main": 1,
+        "table_fairness": 1,
         "figure_main": 1,
+        "evaluate_cost": 2,
+        "table_learned_cost": 1,
+        "figure_learned_cost": 1,
     }
 
 
@@ -117,7 +180,8 @@ def test_changing_a_setting_reruns_what_depends_on_it(editable: Project) -> None
     edit(editable, "tiny.yaml", "bag_size: 2\n", "bag_size: 1\n")
     edit(editable, "tiny.yaml", "n_unlabelled: 8", "n_unlabelled: 6")
     planned = editable.planned("all")
-    assert (planned["split"], planned["train_method"], "collect" in planned) == (1, 3, False)
+    assert (planned["split"], planned["train_method"], planned["train_oracle"]) == (1, 3, 2)
+    assert "collect" not in planned
 
 
 def test_runs_of_other_names_share_the_collected_data(editable: Project) -> None:
@@ -148,13 +212,6 @@ def test_one_figure_is_redrawn_alone(editable: Project) -> None:
     figure = editable.directory / "figures/tiny/main.png"
     figure.unlink()
     assert set(editable.planned("figure_main")) == {"figure_main"}
-
-
-def test_missing_dsrl_file_is_named(editable: Project) -> None:
-    edit(editable, "tiny.yaml", "source: collected", "source: dsrl")
-    result = editable.snakemake("--dry-run", "all", "--configfile", "tiny.yaml", check=False)
-    assert result.returncode != 0
-    assert "SafetyPointCircle2Gymnasium-v0-300-895.hdf5" in result.stdout + result.stderr
 
 
 def test_all_problems_of_a_configuration_are_reported_at_once(tmp_path: Path) -> None:

@@ -10,8 +10,15 @@ sys.path.insert(0, workflow.basedir)
 from safemil import paths
 from safemil.config import parse_config, write_resolved
 from safemil.errors import UserError
+from safemil.evaluation.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
 from safemil.training.provenance import source_digest
-from safemil.workflow import Plan, behavior_parameters, behavior_snapshots, tracked
+from safemil.workflow import (
+    DSRL_TASKS,
+    Plan,
+    behavior_parameters,
+    behavior_snapshots,
+    tracked,
+)
 
 # The commands of the environment that runs snakemake, also where it was not activated.
 # Strict as Snakemake is by itself: without pipefail, a failed command behind `| tee` would count as a success.
@@ -26,10 +33,11 @@ try:
         "the configuration given to snakemake",
         check_methods=workflow.is_main_process,
     )
+    PLAN = Plan(CONFIG)
+    PLAN.local_data()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-PLAN = Plan(CONFIG)
 RESOLVED_CONFIG = PLAN.path(paths.RESOLVED_CONFIG)
 LOGS = PLAN.path(paths.LOG)
 BENCHMARKS = PLAN.path(paths.BENCHMARK)
@@ -41,4 +49,4 @@ wildcard_constraints:
     method="[A-Za-z0-9_.]+",
     variant="[A-Za-z0-9_.-]+",
     seed="[0-9]+",
-    reference="constrained_rl|random",
+    dsrl_file="|".join(DSRL_TASKS),

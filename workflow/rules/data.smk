@@ -1,12 +1,19 @@
-# From behaviour policies (or a DSRL file in data/dsrl/) to stripped training files.
-# Needs: assets/behavior/{task}.safetensors. Gives: data/collected/, results/{run_name}/{source}/{task}/data/.
+# From behaviour policies (or DSRL's published files, or files of the user's own) to stripped training files.
+# Needs: assets/behavior/{task}.safetensors, or network, or files. Gives: data/collected/ or data/dsrl/, and
+# results/{run_name}/{source}/{task}/data/.
+
+
+# Computing nodes of a cluster often have no network.
+localrules:
+    download,
 
 
 rule data:
-    """Collect and split the data of every task."""
+    """Collect, or download, or take the data of every task, and split them."""
     input:
         PLAN.for_tasks(paths.TRAINING_DATA),
         PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png")),
+        PLAN.data_overview(),
 
 
 rule collect:
@@ -22,7 +29,7 @@ rule collect:
     log:
         "data/collected/logs/{task}.log",
     benchmark:
-        "data/collected/benchmarks/{task}.tsv"
+        paths.COLLECTING_BENCHMARK
     conda:
         ENVIRONMENT
     threads: 1
@@ -34,6 +41,23 @@ rule collect:
     shell:
         "safemil collect --task {wildcards.task} --policies {input.policies:q} --policies-card {input.card:q}"
         " {params.settings} --output {output.data:q} --card {params.card:q} 2>&1 | tee {log:q}"
+
+
+rule download:
+    """Fetch a published DSRL file, or link the copy in DSRL_DATASET_DIR, after checking it."""
+    output:
+        paths.DSRL_DATA,
+    log:
+        "data/dsrl/logs/{dsrl_file}.log",
+    benchmark:
+        "data/dsrl/benchmarks/{dsrl_file}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        task=lambda wildcards: DSRL_TASKS[wildcards.dsrl_file],
+    shell:
+        "safemil download --task {params.task} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule split:
@@ -61,3 +85,27 @@ rule split:
     shell:
         "safemil split --config {params.config:q} --task {wildcards.task} --data {input.data:q}"
         " --training {output.training:q} --labels {output.labels:q} --card {params.card:q} 2>&1 | tee {log:q}"
+
+
+rule data_overview:
+    """Compare the collected data of every task with what they were to reach."""
+    input:
+        PLAN.for_tasks(PLAN.path(paths.SHIPPED_CARD)),
+        PLAN.for_tasks(PLAN.path(paths.SHIPPED_POLICIES)),
+        PLAN.for_tasks(PLAN.path(paths.COLLECTED_CARD, extension="json")),
+        PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="json")),
+        targets="config/behavior_targets.tsv",
+    output:
+        PLAN.path(paths.DATA_OVERVIEW),
+    log:
+        f"{LOGS}/data_overview.log",
+    benchmark:
+        f"{BENCHMARKS}/data_overview.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        code=source_digest("safemil.data.overview"),
+    shell:
+        "safemil data-overview --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,10 +1,15 @@
-# From all episodes to figures. Needs: results/{run_name}/episodes.parquet. Gives: figures/{run_name}/.
+# From all episodes, and from the table of the theory, to figures. Needs: results/{run_name}/episodes.parquet.
+# Gives: figures/{run_name}/.
 
 
 rule figures:
     """Draw every figure."""
     input:
         expand(PLAN.path(paths.MAIN_FIGURE), extension=["png", "pdf", "csv"]),
+        expand(PLAN.path(paths.THEORY_FIGURE), extension=["png", "pdf", "csv"]),
+        lambda wildcards: PLAN.if_cost_is_learned(
+            paths.LEARNED_COST_FIGURE, ["png", "pdf", "csv"]
+        ),
 
 
 rule figure_main:
@@ -32,3 +37,25 @@ rule figure_main:
     shell:
         "safemil figure main --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule figure_theory:
+    """Draw Lemma 1 and Theorem 1 over K: formula, what holds under other costs, and frequencies as drawn."""
+    input:
+        table=PLAN.path(paths.THEORY_TABLE, extension="csv"),
+    output:
+        png=PLAN.path(paths.THEORY_FIGURE, extension="png"),
+        pdf=PLAN.path(paths.THEORY_FIGURE, extension="pdf"),
+        csv=PLAN.path(paths.THEORY_FIGURE, extension="csv"),
+    log:
+        f"{LOGS}/figure_theory.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_theory.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        directory=lambda wildcards, output: str(Path(output.png).parent),
+        code=source_digest("safemil.figures.theory"),
+    shell:
+        "safemil figure-theory --table {input.table:q} --directory {params.directory:q} 2>&1 | tee {log:q}"

@@ -11,6 +11,8 @@ rule evaluate_policy:
         f"{LOGS}/evaluate/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
+    wildcard_constraints:
+        method=PLAN.method_pattern(),
     conda:
         ENVIRONMENT
     threads: 1
@@ -24,17 +26,17 @@ rule evaluate_policy:
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule evaluate_reference:
-    """Roll out a reference: the shipped constrained policy, or uniformly random actions."""
+rule evaluate_constrained:
+    """Roll out the shipped constrained policy, the reference of the collected source."""
     input:
         policies=paths.SHIPPED_POLICIES,
         card=paths.SHIPPED_CARD,
     output:
-        PLAN.path(paths.EPISODES, method="{reference}", variant="default", seed=0),
+        PLAN.path(paths.EPISODES, method=BEHAVIOUR_REFERENCE, variant="default", seed=0),
     log:
-        f"{LOGS}/evaluate/{{task}}/{{reference}}.log",
+        f"{LOGS}/evaluate/{{task}}/{BEHAVIOUR_REFERENCE}.log",
     benchmark:
-        f"{BENCHMARKS}/evaluate/{{task}}/{{reference}}.tsv"
+        f"{BENCHMARKS}/evaluate/{{task}}/{BEHAVIOUR_REFERENCE}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -44,11 +46,28 @@ rule evaluate_reference:
         code=source_digest("safemil.evaluation.evaluate"),
     shell:
         "safemil evaluate-reference --config {params.config:q} --task {wildcards.task}"
-        " --reference {wildcards.reference} --policies {input.policies:q} --card {input.card:q}"
+        " --reference constrained_rl --policies {input.policies:q} --card {input.card:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
-ruleorder: evaluate_reference > evaluate_policy
+rule evaluate_random:
+    """Roll out uniformly random actions, the reference of every source."""
+    output:
+        PLAN.path(paths.EPISODES, method=RANDOM_REFERENCE, variant="default", seed=0),
+    log:
+        f"{LOGS}/evaluate/{{task}}/{RANDOM_REFERENCE}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate/{{task}}/{RANDOM_REFERENCE}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        settings=PLAN.rollout_parameters(),
+        code=source_digest("safemil.evaluation.evaluate"),
+    shell:
+        "safemil evaluate-reference --config {params.config:q} --task {wildcards.task}"
+        " --reference random --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_episodes:

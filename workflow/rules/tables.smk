@@ -1,10 +1,16 @@
-# From all episodes to tables. Needs: results/{run_name}/episodes.parquet. Gives: results/{run_name}/tables/.
+# From all episodes and run records to tables. Needs: results/{run_name}/episodes.parquet, run.json of every run.
+# Gives: results/{run_name}/tables/.
 
 
 rule tables:
     """Make every table."""
     input:
         expand(PLAN.path(paths.MAIN_TABLE), extension=["csv", "md", "tex"]),
+        expand(PLAN.path(paths.FAIRNESS_TABLE), extension=["csv", "md", "tex"]),
+        expand(PLAN.path(paths.THEORY_TABLE), extension=["csv", "md"]),
+        lambda wildcards: PLAN.if_cost_is_learned(
+            paths.LEARNED_COST_TABLE, ["csv", "md", "tex"]
+        ),
 
 
 rule table_main:
@@ -30,3 +36,49 @@ rule table_main:
     shell:
         "safemil table --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule table_fairness:
+    """Put what every method was given into one table: networks, budget, learning rates, time, memory."""
+    input:
+        PLAN.paths(paths.RUN_RECORD, PLAN.method_runs()),
+    output:
+        csv=PLAN.path(paths.FAIRNESS_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.FAIRNESS_TABLE, extension="md"),
+        latex=PLAN.path(paths.FAIRNESS_TABLE, extension="tex"),
+    log:
+        f"{LOGS}/table_fairness.log",
+    benchmark:
+        f"{BENCHMARKS}/table_fairness.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        code=source_digest(
+            "safemil.evaluation.run_records", "safemil.evaluation.fairness_text"
+        ),
+    shell:
+        "safemil fairness --config {params.config:q} --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule table_theory:
+    """Draw bags: how often Lemma 1 and Theorem 1 hold, over alpha and K, and what holds beyond equal costs."""
+    output:
+        csv=PLAN.path(paths.THEORY_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.THEORY_TABLE, extension="md"),
+    log:
+        f"{LOGS}/table_theory.log",
+    benchmark:
+        f"{BENCHMARKS}/table_theory.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=tracked(CONFIG.theory.model_dump(mode="json")),
+        code=source_digest("safemil.theory.table"),
+    shell:
+        "safemil theory --config {params.config:q} --directory {params.directory:q} 2>&1 | tee {log:q}"

@@ -1,5 +1,6 @@
-# From a stripped training file to a policy. Needs: results/{run_name}/{source}/{task}/data/training_data.hdf5, and
-# never the labels. Gives, per method, variant and seed: policy, networks, train.csv, run.json.
+# From a stripped training file to a policy. Needs: results/{run_name}/{source}/{task}/data/training_data.hdf5; only
+# oracles, which have a rule of their own, are given its labels as well. Gives, per method, variant and seed: policy,
+# networks, train.csv, run.json.
 
 
 rule train:
@@ -9,7 +10,7 @@ rule train:
 
 
 rule train_method:
-    """Train one method, variant and seed; a killed training resumes to the same bits."""
+    """Train one learner, variant and seed, without labels; a killed training resumes to the same bits."""
     input:
         data=PLAN.path(paths.TRAINING_DATA),
     output:
@@ -20,7 +21,9 @@ rule train_method:
     log:
         f"{LOGS}/train/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
     benchmark:
-        f"{BENCHMARKS}/train/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
+        PLAN.path(paths.TRAINING_BENCHMARK)
+    wildcard_constraints:
+        method=PLAN.method_pattern("learner"),
     conda:
         ENVIRONMENT
     threads: 1
@@ -35,3 +38,35 @@ rule train_method:
         "safemil train --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --data {input.data:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule train_oracle:
+    """Train one oracle, variant and seed, with the true labels; a killed training resumes to the same bits."""
+    input:
+        data=PLAN.path(paths.TRAINING_DATA),
+        labels=PLAN.path(paths.ORACLE_LABELS),
+    output:
+        policy=PLAN.path(paths.POLICY),
+        networks=PLAN.path(paths.NETWORKS),
+        log_of_losses=PLAN.path(paths.TRAINING_LOG),
+        record=PLAN.path(paths.RUN_RECORD),
+    log:
+        f"{LOGS}/train/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
+    benchmark:
+        PLAN.path(paths.TRAINING_BENCHMARK)
+    wildcard_constraints:
+        method=PLAN.method_pattern("oracle"),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.policy).parent),
+        settings=lambda wildcards: PLAN.training_parameters(
+            wildcards.method, wildcards.variant
+        ),
+        code=lambda wildcards: PLAN.training_code(wildcards.method),
+    shell:
+        "safemil train-oracle --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
+        " --variant {wildcards.variant:q} --seed {wildcards.seed} --data {input.data:q}"
+        " --labels {input.labels:q} --directory {params.directory:q} 2>&1 | tee {log:q}"

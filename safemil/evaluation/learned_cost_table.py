@@ -1,0 +1,77 @@
+"""From the scores of each run's learned cost to means and intervals over seeds."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from safemil.evaluation.episodes import CELL
+from safemil.evaluation.intervals import N_RESAMPLES, bootstrap_interval
+from safemil.evaluation.learned_cost_rows import COUNTS, SCORES
+from safemil.evaluation.method_labels import method_order, task_order, variant_order
+
+TABLE_COLUMNS = [
+    *["task", "held_out", "method", "variant", "source", "n_seeds", *COUNTS, "step"],
+    *[f"{score}{end}" for score in SCORES for end in ("", "_low", "_high", "_missing")],
+]
+
+
+def learned_cost_table(
+    rows: pd.DataFrame, *, n_resamples: int = N_RESAMPLES, bootstrap_seed: int = 0
+) -> pd.DataFrame:
+    """Return one row per task, held-out set, method and variant: mean scores over seeds with 95 % intervals.
+
+    The intervals resample the row's seeds (see `bootstrap_interval`), each row afresh; all seeds are scored
+    on the same episodes, so what another draw of episodes would change is not included. A score that is
+    undefined for any seed has no mean, and its `_missing` says why and for how many seeds.
+
+    Args:
+        rows: as from `gather_rows`.
+        n_resamples: bootstrap resamples.
+        bootstrap_seed: seed of the resampling.
+
+    Returns:
+        Columns `TABLE_COLUMNS`; n_* as in the rows; step is gradient steps. The paper's order of tasks, then
+        held-out sets, then methods.
+    """
+    groups = rows.groupby([*CELL, "held_out"], sort=True)
+    cells = [
+        _cell(dict(zip([*CELL, "held_out"], key, strict=True)), group, n_resamples, bootstrap_seed)
+        for key, group in groups
+    ]
+    return _in_order(pd.DataFrame(cells, columns=TABLE_COLUMNS))
+
+
+def _cell(
+    cell: dict[str, Hashable], rows: pd.DataFrame, n_resamples: int, bootstrap_seed: int
+) -> dict[str, Any]:
+    by_seed = rows.pivot_table(index="seed", columns="score", values="value", dropna=False)
+    values = by_seed.reindex(columns=SCORES).to_numpy(dtype=np.float64)
+    low, high = bootstrap_interval(values, n_resamples=n_resamples, seed=bootstrap_seed)
+    scores: dict[str, Any] = {}
+    for column, score in enumerate(SCORES):
+        missing = _reasons(rows.loc[rows["score"] == score, "missing"])
+        ends = {f"{score}_low": low[column], f"{score}_high": high[column], f"{score}_missing": missing}
+        scores |= {score: values[:, column].mean(), **ends}
+    first = rows.iloc[0]
+    return {**cell, "n_seeds": len(values), **first[[*COUNTS, "step"]], **scores}
+
+
+def _reasons(missing: pd.Series) -> str:
+    """Return the reasons why a score is undefined, with the number of seeds unless it is all of them."""
+    counts = missing[missing != ""].value_counts(sort=False)
+    whole = len(missing)
+    return "; ".join(
+        str(reason) if count == whole else f"{reason} in {count} of {whole} seeds"
+        for reason, count in counts.items()
+    )
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    def key(position: int) -> tuple[Any, ...]:
+        row = table.iloc[position]
+        method = method_order(row["method"]), variant_order(row["variant"])
+        return task_order(row["task"]), row["held_out"], *method
+
+    return table.iloc[sorted(range(len(table)), key=key)].reset_index(drop=True)

@@ -1,0 +1,130 @@
+"""Reads what the trainings wrote about themselves: run.json, and Snakemake's benchmark beside it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from safemil.errors import UserError
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)  # other keys of run.json are none of this table's business
+
+
+class Budget(_Record):
+    """The shared training settings of a run; without defaults, so that nothing is made up for old records."""
+
+    steps: int
+    gradient_clip: float
+    policy_loss: str
+
+
+class NetworkRecord(_Record):
+    """Linear layers as (inputs, outputs), and the optimiser's settings before the first step."""
+
+    layers: tuple[tuple[int, int], ...]
+    learning_rates: tuple[float, ...]
+    weight_decays: tuple[float, ...]
+
+
+class Timing(_Record):
+    """Wall time of the last sitting of a run, and the gradient steps taken in it, pretraining included."""
+
+    seconds: float
+    steps: int
+
+
+class RunRecord(_Record):
+    """The part of run.json that says what a run was given."""
+
+    task: str
+    source: str
+    method: str
+    kind: Literal["learner", "oracle"]
+    variant: str
+    seed: int
+    training: Budget
+    pretraining_steps: int
+    transitions_per_policy_step: int
+    parameters: dict[str, int]
+    networks: dict[str, NetworkRecord]
+    gradient_steps: dict[str, int]
+    timing: Timing
+
+
+def read_run_record(path: Path) -> RunRecord:
+    """Read one run.json.
+
+    Raises:
+        UserError: it is missing, or lacks what is needed; names the file and every problem.
+    """
+    if not path.is_file():
+        raise UserError(
+            "a run has no record",
+            expected="run.json, which every finished training writes",
+            found="no such file",
+            where=path,
+            hint="train the run first: snakemake --cores all train",
+        )
+    try:
+        return RunRecord.model_validate(json.loads(path.read_text()))
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise UserError(
+            "a run's record cannot be used",
+            found=" ".join(str(error).split()),
+            where=path,
+            hint="a record of an older version lacks keys: remove it and train the run again",
+        ) from error
+
+
+def read_peak_memory(path: Path) -> float:
+    """Return the peak resident memory (MB) in a benchmark file of Snakemake; NaN if there is none.
+
+    Snakemake samples every few seconds and writes no number for a job that ended before.
+    """
+    if not path.is_file():
+        return float("nan")
+    return float(pd.to_numeric(pd.read_csv(path, sep="\t")["max_rss"], errors="coerce").max())
+
+
+def record_frame(runs: Iterable[tuple[RunRecord, float]]) -> pd.DataFrame:
+    """Return one row per run and network.
+
+    Args:
+        runs: each record with the run's peak memory in MB (NaN where unknown).
+
+    Returns:
+        Columns task, source, method, kind, variant, seed, network; of the run: policy_steps,
+        pretraining_steps, transitions_per_step, policy_loss, gradient_clip, seconds_per_1000_steps,
+        peak_memory_mb; of the network: layers (pairs of inputs and outputs), parameters, gradient_steps,
+        learning_rate, weight_decay. A network with several rates has a row for each.
+    """
+    return pd.DataFrame([row for record, memory in runs for row in _rows(record, memory)])
+
+
+def _rows(record: RunRecord, memory: float) -> Iterable[dict[str, object]]:
+    budget, timing = record.training, record.timing
+    run = {
+        **record.model_dump(include={"task", "source", "method", "kind", "variant", "seed"}),
+        "policy_steps": budget.steps,
+        "pretraining_steps": record.pretraining_steps,
+        "transitions_per_step": record.transitions_per_policy_step,
+        "policy_loss": budget.policy_loss,
+        "gradient_clip": budget.gradient_clip,
+        "seconds_per_1000_steps": 1000 * timing.seconds / timing.steps,
+        "peak_memory_mb": memory,
+    }
+    for name, network in record.networks.items():
+        described = {
+            "network": name,
+            "layers": network.layers,
+            "parameters": record.parameters[name],
+            "gradient_steps": record.gradient_steps[name],
+        }
+        for rate in network.learning_rates:
+            for decay in network.weight_decays:
+                yield {**run, **described, "learning_rate": rate, "weight_decay": decay}

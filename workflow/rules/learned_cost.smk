@@ -1,0 +1,107 @@
+# What learned costs know, on trajectories that no method has seen. Needs: the source file, the oracle labels, and the
+# finished runs of the methods that learn a cost. Gives: held_out.hdf5 of each task, learned_cost.csv and
+# learned_cost_traces.csv of each run, and the table and the figure made of them.
+
+
+rule held_out:
+    """Draw trajectories that are neither in D_N nor in D_U, the same for every method and seed."""
+    input:
+        data=lambda wildcards: PLAN.source_data(wildcards.task),
+        labels=PLAN.path(paths.ORACLE_LABELS),
+    output:
+        PLAN.path(paths.HELD_OUT),
+    log:
+        f"{LOGS}/held_out/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/held_out/{{task}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        settings=tracked(CONFIG.split.model_dump(mode="json")),
+        code=source_digest("safemil.data.held_out"),
+    shell:
+        "safemil held-out --config {params.config:q} --task {wildcards.task} --data {input.data:q}"
+        " --labels {input.labels:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule evaluate_cost:
+    """Score the learned cost of one run against the true cost of the held-out trajectories."""
+    input:
+        data=PLAN.path(paths.TRAINING_DATA),
+        policy=PLAN.path(paths.POLICY),
+        networks=PLAN.path(paths.NETWORKS),
+        record=PLAN.path(paths.RUN_RECORD),
+        held_out=PLAN.path(paths.HELD_OUT),
+    output:
+        rows=PLAN.path(paths.LEARNED_COST),
+        traces=PLAN.path(paths.LEARNED_COST_TRACES),
+    log:
+        f"{LOGS}/evaluate_cost/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate_cost/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        settings=tracked(CONFIG.evaluation.cost_limit),
+        code=lambda wildcards: PLAN.cost_code(wildcards.method),
+    shell:
+        "safemil evaluate-cost --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
+        " --variant {wildcards.variant:q} --seed {wildcards.seed} --data {input.data:q}"
+        " --policy {input.policy:q} --networks {input.networks:q} --record {input.record:q}"
+        " --held-out {input.held_out:q} --output {output.rows:q} --traces {output.traces:q} 2>&1 | tee {log:q}"
+
+
+rule table_learned_cost:
+    """Compute AUROC and rank correlation of each learned cost: means and intervals over seeds."""
+    input:
+        lambda wildcards: PLAN.paths(paths.LEARNED_COST, PLAN.cost_runs()),
+    output:
+        csv=PLAN.path(paths.LEARNED_COST_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.LEARNED_COST_TABLE, extension="md"),
+        latex=PLAN.path(paths.LEARNED_COST_TABLE, extension="tex"),
+    log:
+        f"{LOGS}/table_learned_cost.log",
+    benchmark:
+        f"{BENCHMARKS}/table_learned_cost.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
+        code=source_digest(
+            "safemil.evaluation.learned_cost_table",
+            "safemil.evaluation.learned_cost_text",
+        ),
+    shell:
+        "safemil table-learned-cost --config {params.config:q} --directory {params.directory:q} {input:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule figure_learned_cost:
+    """Draw learned and true cost along a safe and an unsafe held-out episode of each task."""
+    input:
+        lambda wildcards: PLAN.paths(
+            paths.LEARNED_COST_TRACES, PLAN.cost_runs(variant="default")
+        ),
+    output:
+        png=PLAN.path(paths.LEARNED_COST_FIGURE, extension="png"),
+        pdf=PLAN.path(paths.LEARNED_COST_FIGURE, extension="pdf"),
+        csv=PLAN.path(paths.LEARNED_COST_FIGURE, extension="csv"),
+    log:
+        f"{LOGS}/figure_learned_cost.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_learned_cost.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        directory=lambda wildcards, output: str(Path(output.png).parent),
+        code=source_digest("safemil.figures.learned_cost"),
+    shell:
+        "safemil figure-learned-cost --directory {params.directory:q} {input:q} 2>&1 | tee {log:q}"
