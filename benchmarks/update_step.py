@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from safemil.data.labels import OracleLabels
 from safemil.data.stripped import TrainingData, training_digest
@@ -85,14 +86,32 @@ def synthetic_data() -> TrainingData:
     return TrainingData(trajectories(50), trajectories(200))
 
 
+class _OperationCounter(TorchDispatchMode):
+    """Counts by torch's own formulas; its `FlopCounterMode` fails under gradients of gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch declares no types here
+        self.operations = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.operations += int(formula(*args, **(kwargs or {}), out_val=result))
+        return result
+
+
 def matrix_product_operations(run: Callable[[], object]) -> int:
     """Return the floating point operations of all matrix products in `run`, those of backward included.
 
     Each product of (a, b) and (b, c) counts 2 a b c, from the shapes and whatever it takes.
     """
-    with FlopCounterMode(display=False) as counter:
+    counter = _OperationCounter()
+    with counter:
         run()
-    return int(counter.get_total_flops())
+    return counter.operations
 
 
 def synthetic_labels(data: TrainingData) -> OracleLabels:

@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import h5py
 import numpy as np
@@ -586,7 +587,10 @@ def test_a_killed_download_leaves_no_file_and_is_continued(server, output, conte
     released = threading.Event()
     server.answers["primary"] = [stall_after(300_000, released), whole_or_rest]
     table = str(table_for(server, tmp_path))
-    process = subprocess.Popen(command(output, "--table", table), stderr=subprocess.PIPE, text=True)
+    # Children of a background job of a shell ignore the interrupt; here it is to be heard in any case.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    arguments = command(output, "--table", table)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
     deadline = time.monotonic() + 60
     while not (part_of(output).exists() and part_of(output).stat().st_size >= 200_000):
         assert time.monotonic() < deadline

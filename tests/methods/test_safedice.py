@@ -470,14 +470,15 @@ def test_equal_rewards_are_standardised_to_zero(make_learner, pairs_data):
     assert learner.estimates()["non_preferred_share"] == 0.999
 
 
-def test_a_share_given_by_hand_is_used_and_the_estimate_reported(make_learner, pairs_data):
-    learner = make_learner(SafeDICE, pairs_data, settings={"non_preferred_share": 0.25})
+def test_a_share_given_by_hand_is_used_and_the_estimate_reported(make_learner, random_data):
+    learner = make_learner(SafeDICE, random_data, settings={"non_preferred_share": 0.25})
     assert learner.estimates() == {}
     learner.update(learner.sample(np.random.default_rng(0)))
     estimates = learner.estimates()
     logits = learner._logits(learner._unlabelled)
     assert estimates["non_preferred_share"] == 0.25
     assert estimates["non_preferred_share_estimated"] == estimated_share(logits)
+    assert estimated_share(logits) != estimated_share(learner._logits(learner._non_preferred))
     assert estimates["odds_minimum"] == torch.exp(-logits).min().item()
     assert estimates["log_ratio_mean"] == pytest.approx(log_ratios(logits, 0.25).mean().item())
     assert estimates["clipped_share"] == (torch.sigmoid(logits) >= 0.8).double().mean().item()

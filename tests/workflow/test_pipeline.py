@@ -95,7 +95,7 @@ def test_fairness_table_is_read_off_the_records(finished: Project) -> None:
         ("safemil", "k1", "policy"),
         ("safemil", "k1", "cost"),
         ("bc_safe", "default", "policy"),
-        *[("coptidice", "default", network) for network in ("policy", "nu", "chi", "lambda", "tau")],
+        *[("coptidice", "default", network) for network in ("policy", "chi", "lambda", "nu", "tau")],
     ]
     assert table["transitions_per_step_min"].tolist() == [40, 40, 40, 5, 5, *[40] * 6]
     assert table["gradient_steps_max"].tolist() == [40] * 11
