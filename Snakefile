@@ -4,7 +4,7 @@
 #   snakemake --cores all all --configfile config/quick.yaml       a first look within 10 minutes
 #   snakemake --cores 1 figure_main --configfile ...               redraws one figure
 #
-# Targets: all, data, train, tables, figures, figure_main, behavior.
+# Targets: all, data, train, tables, figures, figure_main, ablation_k (and others, config/ablations.yaml), behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -23,6 +23,7 @@ include: "workflow/rules/rollout.smk"
 include: "workflow/rules/learned_cost.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/ablations.smk"
 
 
 localrules:

@@ -27,6 +27,9 @@ METHOD = click.option("--method", required=True, help="Method name, or the dotte
 VARIANT = click.option("--variant", default="default", show_default=True, help="Variant of the method.")
 SEED = click.option("--seed", type=int, required=True, help="Training seed.")
 TRAINING_DATA = click.option("--data", "data_path", type=PATH, required=True, help="Stripped training file.")
+SPLIT = click.option(
+    "--split", "split_name", default="default", show_default=True, help="Variant whose split it is."
+)
 RUN_DIRECTORY = click.option("--directory", type=PATH, required=True, help="Folder of the run's outputs.")
 
 
@@ -155,6 +158,7 @@ def download(
 @CONFIG
 @TASK
 @click.option("--data", "data_path", type=PATH, required=True, help="Labelled HDF5 file in DSRL's form.")
+@SPLIT
 @click.option("--training", "training_path", type=PATH, required=True, help="Stripped file to write.")
 @click.option("--labels", "labels_path", type=PATH, required=True, help="Oracle labels to write.")
 @click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
@@ -162,6 +166,7 @@ def split(
     config_path: Path,
     task_name: str,
     data_path: Path,
+    split_name: str,
     training_path: Path,
     labels_path: Path,
     card_directory: Path,
@@ -176,7 +181,7 @@ def split(
         get_task(task_name),
         config.source,
         data_path,
-        config.split,
+        config.split_settings(split_name),
         training_path=training_path,
         labels_path=labels_path,
         card_directory=card_directory,
@@ -196,7 +201,7 @@ def data_overview(config_path: Path, output: Path) -> None:
     names = {"run_name": config.run_name, "source": config.source, "extension": "json"}
 
     def files_of(task: str) -> TaskFiles:
-        filled = {"task": task, **names}
+        filled = {"task": task, "split": "default", **names}
         return TaskFiles(
             behavior_card=Path(paths.SHIPPED_CARD.format(**filled)),
             policies=Path(paths.SHIPPED_POLICIES.format(**filled)),
@@ -213,15 +218,7 @@ def _run_request(config_path: Path, task: str, method: str, variant: str, seed: 
     from safemil.training.train import RunRequest
 
     config = read_resolved(config_path)
-    if variant not in config.methods.get(method, {}):
-        planned = [f"{name}/{each}" for name, variants in config.methods.items() for each in variants]
-        raise UserError(
-            "this variant is not configured",
-            expected=f"one of {', '.join(planned)}",
-            found=f"{method}/{variant}",
-            where=config_path,
-        )
-    settings = config.methods[method][variant].settings
+    settings = config.overrides_of(method, variant).settings
     return RunRequest(task, method, variant, seed, settings, config.training_of(method, variant))
 
 
@@ -359,6 +356,48 @@ def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> Non
     scores = make_main_table(episodes, settings)
     drawn, plotted = main_comparison(read_episodes(episodes), scores, cost_limit=settings.cost_limit)
     save_figure(drawn, plotted, directory / name)
+
+
+@cli.command("table-ablation")
+@click.argument("name")
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes of the ablation.")
+@click.option("--directory", type=PATH, required=True, help="Folder for ablation_NAME.csv, .md and .tex.")
+def table_ablation(name: str, config_path: Path, episodes: Path, directory: Path) -> None:
+    """Compute the scores at every point of the ablation NAME."""
+    from safemil.ablation_runs import ablation_runs
+    from safemil.config import read_resolved
+    from safemil.evaluation.ablation_table import ablation_table, write_ablation_table
+    from safemil.evaluation.outputs import make_main_table
+
+    config = read_resolved(config_path)
+    runs, limit = ablation_runs(config, name), config.evaluation.cost_limit
+    scores = ablation_table(make_main_table(episodes, config.evaluation), runs.points, runs.tasks)
+    run_name = config.run_name
+    write_ablation_table(scores, directory, name, runs.ablation, run_name=run_name, cost_limit=limit)
+
+
+@cli.command("figure-ablation")
+@click.argument("name")
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes of the ablation.")
+@click.option("--directory", type=PATH, required=True, help="Folder for ablation_NAME.png, .pdf and .csv.")
+def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Path) -> None:
+    """Draw the ablation NAME."""
+    from safemil.ablation_runs import ablation_runs
+    from safemil.config import read_resolved
+    from safemil.evaluation.ablation_table import ablation_table
+    from safemil.evaluation.episodes import read_episodes
+    from safemil.evaluation.outputs import make_main_table
+    from safemil.figures.ablation import ablation_figure
+    from safemil.figures.style import save_figure
+
+    config = read_resolved(config_path)
+    runs, scores = ablation_runs(config, name), make_main_table(episodes, config.evaluation)
+    table = ablation_table(scores, runs.points, runs.tasks)
+    limit = config.evaluation.cost_limit
+    drawn, plotted = ablation_figure(read_episodes(episodes), table, scores, runs.ablation, cost_limit=limit)
+    save_figure(drawn, plotted, directory / f"ablation_{name}")
 
 
 @cli.command()

@@ -18,9 +18,10 @@ from pydantic import (
     model_validator,
 )
 
+from safemil.ablations import Ablation, Overrides, shipped_ablations, variant_overrides
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.data.split import SplitSettings
-from safemil.errors import UserError
+from safemil.errors import UserError, problem_lines
 from safemil.evaluation.references import reference_method
 from safemil.evaluation.settings import EvaluationSettings
 from safemil.files import write_text
@@ -36,21 +37,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Variant(_Strict):
-    """One way to run a method: what differs from the shared training settings and the method's defaults."""
+class Variant(Overrides):
+    """One way to run a method: what differs from the shared settings and the method's defaults."""
 
-    training: dict[str, Any] = Field(default_factory=dict, description="overrides of the training section")
-    settings: dict[str, Any] = Field(default_factory=dict, description="the method's own settings")
     tasks: tuple[str, ...] | None = Field(None, description="only these tasks; all when left out")
-
-    @field_validator("training")
-    @classmethod
-    def _check_overrides(cls, overrides: dict[str, Any]) -> dict[str, Any]:
-        try:
-            TrainingSettings.model_validate(overrides)
-        except ValidationError as error:
-            raise ValueError("; ".join(_problem_lines(error))) from None
-        return overrides
 
 
 class Config(_Strict):
@@ -77,6 +67,14 @@ class Config(_Strict):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     theory: TheorySettings = TheorySettings()
+    ablations: dict[Annotated[str, Field(pattern="^[a-z0-9_]+$")], Ablation] = Field(
+        default_factory=shipped_ablations,
+        description="name -> curves; added to those of config/ablations.yaml, or in place of one of them",
+    )
+    ablations_in_all: tuple[str, ...] = Field(
+        ("k", "h", "weighting"),
+        description="ablations that the target `all` includes, as far as their tasks and methods are run",
+    )
 
     @field_validator("tasks")
     @classmethod
@@ -130,6 +128,51 @@ class Config(_Strict):
             )
         return methods
 
+    @field_validator("ablations", mode="before")
+    @classmethod
+    def _add_shipped_ablations(cls, given: Any) -> Any:
+        return {**shipped_ablations(), **given} if isinstance(given, dict) else given
+
+    @field_validator("ablations_in_all")
+    @classmethod
+    def _check_ablations(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = info.data.get("ablations", names)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f"unknown ablation {', '.join(unknown)}, expected some of {', '.join(known)}")
+        return names
+
+    @model_validator(mode="after")
+    def _check_variant_names(self) -> Self:
+        """A name stands for one thing: its data lie in a folder that is called like the variant."""
+        points = [
+            (point.variant, (series.keep, point.training, point.settings, point.split))
+            for ablation in self.ablations.values()
+            for series in ablation.series.values()
+            for point in series.points
+        ]
+        for name, meaning in points:
+            if any(other == name and meant != meaning for other, meant in points):
+                raise ValueError(f"ablations: two points are called {name} and are not the same")
+        for ablation in self.ablations.values():
+            for method in set(ablation.methods) & set(self.methods):
+                self._check_own_variants(method, ablation)
+        return self
+
+    def _check_own_variants(self, method: str, ablation: Ablation) -> None:
+        variants = self.methods[method]
+        for name, own in variants.items():
+            found = ablation.find(name)
+            if found is None:
+                continue
+            meant = variant_overrides(*found, variants[DEFAULT_VARIANT], self.training)
+            same = (meant.training, meant.settings) == (own.training, own.settings)
+            if not same or found[1].split:
+                raise ValueError(
+                    f"methods.{method}.{name}: a point of the ablation `{ablation.title}` has this name "
+                    "and is not the same; use another name"
+                )
+
     @model_validator(mode="after")
     def _check_variant_tasks(self) -> Self:
         for method, variants in self.methods.items():
@@ -139,28 +182,60 @@ class Config(_Strict):
                     raise ValueError(f"methods.{method}.{name}.tasks names tasks that are not run: {unused}")
         return self
 
+    def overrides_of(self, method: str, variant: str) -> Overrides:
+        """Return what a variant changes: one of the method's own, or a point of an ablation.
+
+        Raises:
+            UserError: the method is not configured, or it has no such variant.
+        """
+        variants: dict[str, Variant] = self.methods.get(method, {})
+        if variant in variants:
+            return variants[variant]
+        if variants:
+            default = variants[DEFAULT_VARIANT]
+            for ablation in self.ablations.values():
+                found = ablation.find(variant) if method in ablation.methods else None
+                if found is not None:
+                    return variant_overrides(*found, default, self._training_with(default))
+        planned = [f"{name}/{each}" for name, variants in self.methods.items() for each in variants]
+        raise UserError(
+            "this variant is not configured",
+            expected=f"one of {', '.join(planned)}, or a point of an ablation of the method",
+            found=f"{method}/{variant}",
+        )
+
+    def _training_with(self, overrides: Overrides) -> TrainingSettings:
+        return TrainingSettings.model_validate({**self.training.model_dump(), **overrides.training})
+
     def training_of(self, method: str, variant: str) -> TrainingSettings:
         """Return the shared training settings with the variant's overrides."""
-        overrides = self.methods[method][variant].training
-        return TrainingSettings.model_validate({**self.training.model_dump(), **overrides})
+        return self._training_with(self.overrides_of(method, variant))
+
+    def split_of(self, method: str, variant: str) -> str:
+        """Return the name of the split that a variant is trained on: `default`, or the point's own name."""
+        own = variant in self.methods.get(method, {})
+        return DEFAULT_VARIANT if own or self.split_settings(variant) == self.split else variant
+
+    def split_settings(self, name: str) -> SplitSettings:
+        """Return the settings of a split: `default`, or that of the ablation's point of this name.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        if name == DEFAULT_VARIANT:
+            return self.split
+        for ablation in self.ablations.values():
+            found = ablation.find(name)
+            if found is not None:
+                return SplitSettings.model_validate({**self.split.model_dump(), **found[1].split})
+        raise UserError(
+            "there is no split of this name", expected="`default`, or a point of an ablation", found=name
+        )
 
     def runs_on(self, task: str, method: str, variant: str) -> bool:
         """Say whether a variant is run on a task."""
         only = self.methods[method][variant].tasks
         return only is None or task in only
-
-
-def _problem_lines(error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"]) or "configuration"
-        lines.append(f"{place}: {problem['msg']}, found {_shortened(problem['input'])}")
-    return lines
-
-
-def _shortened(value: object, limit: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[:limit] + "..."
 
 
 def _method_problems(raw: object) -> list[str]:
@@ -179,7 +254,7 @@ def _method_problems(raw: object) -> list[str]:
             try:
                 model.model_validate((variant or {}).get("settings", {}))
             except ValidationError as error:
-                problems += [f"methods.{method}.{name}.settings.{line}" for line in _problem_lines(error)]
+                problems += [f"methods.{method}.{name}.settings.{line}" for line in problem_lines(error)]
     return problems
 
 
@@ -198,7 +273,7 @@ def parse_config(raw: object, where: object, *, check_methods: bool = False) -> 
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        problems = _problem_lines(error) + problems
+        problems = problem_lines(error) + problems
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise UserError(

@@ -4,6 +4,8 @@ The command line catches `UserError`, prints it without a traceback and exits wi
 else that is raised is a defect of this project and keeps its traceback.
 """
 
+from pydantic import ValidationError
+
 
 class UserError(Exception):
     """Something the user can put right: says what was expected, found, where, and what to do.
@@ -32,3 +34,17 @@ class UserError(Exception):
         details = {"expected": expected, "found": found, "where": where, "hint": hint}
         lines = [f"  {name + ':':<10}{value}" for name, value in details.items() if value is not None]
         super().__init__("\n".join([problem, *lines]))
+
+
+def problem_lines(error: ValidationError) -> list[str]:
+    """Return one line for each problem that pydantic found: place, what is wrong, what was found."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"]) or "configuration"
+        lines.append(f"{place}: {problem['msg']}, found {_shortened(problem['input'])}")
+    return lines
+
+
+def _shortened(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[:limit] + "..."

@@ -5,15 +5,16 @@ The rules stay thin: each is a path template, a list from here, and one command.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safemil import paths
+from safemil.ablation_runs import ablation_runs, is_run
 from safemil.behavior.settings import behavior_runs, load_behavior
-from safemil.config import Config
+from safemil.config import DEFAULT_VARIANT, Config
 from safemil.data.local import local_files
-from safemil.evaluation.references import rolled_out_references
+from safemil.evaluation.references import reference_method, rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
 from safemil.training.provenance import source_digest
@@ -51,13 +52,18 @@ class Plan:
             template = template.replace("{" + name + "}", str(value))
         return template
 
+    def data_of(self, template: str, run: Run) -> str:
+        """Return the file of the split that a run (its task, method and variant) is trained on."""
+        split = self.config.split_of(str(run["method"]), str(run["variant"]))
+        return self.path(template, task=run["task"], split=split)
+
     def paths(self, template: str, runs: Iterable[Run]) -> list[str]:
         """Fill a template for each run."""
         return [self.path(template, **run) for run in runs]
 
     def for_tasks(self, template: str) -> list[str]:
-        """Fill a template for each task."""
-        return [self.path(template, task=task) for task in self.config.tasks]
+        """Fill a template for each task, and the default split where it asks for one."""
+        return [self.path(template, task=task, split=DEFAULT_VARIANT) for task in self.config.tasks]
 
     def source_data(self, task: str) -> str:
         """Return the labelled file that a task's split reads."""
@@ -113,10 +119,45 @@ class Plan:
             for reference in rolled_out_references(self.config.source)
         ]
 
+    def ablation_cells(self, name: str) -> list[Run]:
+        """Return every run that the points of an ablation show, the references included."""
+        found = ablation_runs(self.config, name)
+        runs: list[Run] = [
+            {"task": task, "method": method, "variant": variant, "seed": seed}
+            for task in found.tasks
+            for method, variant in found.cells()
+            for seed in self.config.seeds
+        ]
+        return runs + self._ablation_references(found.tasks)
+
+    def _ablation_references(self, tasks: Sequence[str | int]) -> list[Run]:
+        """Return the runs that the scores of these tasks are relative to."""
+        trained = reference_method(self.config.source)
+        runs = self.reference_runs() + [
+            run for run in self.method_runs() if (run["method"], run["variant"]) == (trained, DEFAULT_VARIANT)
+        ]
+        return [run for run in runs if run["task"] in tasks]
+
+    def ablation_parameters(self, name: str) -> str:
+        """Return what decides an ablation's table and figure besides its episodes, as a tracked parameter."""
+        config = self.config
+        shown = {"ablation": config.ablations[name], "evaluation": config.evaluation}
+        given = {"tasks": config.tasks, "methods": list(config.methods)}
+        return tracked({**given, **{key: value.model_dump(mode="json") for key, value in shown.items()}})
+
+    def ablations_in_all(self, template: str, extensions: Iterable[str]) -> list[str]:
+        """Fill a template for each ablation that `all` includes and that has something to run."""
+        names = [name for name in self.config.ablations_in_all if is_run(self.config, name)]
+        return [self.path(template, ablation=name, extension=each) for name in names for each in extensions]
+
     def training_parameters(self, method: str, variant: str) -> str:
         """Return what decides a training besides data and code, as a tracked parameter."""
         training = self.config.training_of(method, variant).model_dump(mode="json")
-        return tracked({"training": training, "settings": self.config.methods[method][variant].settings})
+        return tracked({"training": training, "settings": self.config.overrides_of(method, variant).settings})
+
+    def split_parameters(self, split: str) -> str:
+        """Return the settings of a split, as a tracked parameter."""
+        return tracked(self.config.split_settings(split).model_dump(mode="json"))
 
     def training_code(self, method: str) -> str:
         """Return the digest of the code behind a training."""

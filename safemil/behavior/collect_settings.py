@@ -12,7 +12,7 @@ class CollectSettings(BaseModel):
         200, gt=0, description="episodes rolled out in each cost band, shared among the band's policies"
     )
     noise_std: float = Field(
-        0.2,
+        0.1,
         ge=0,
         description="of the Gaussian noise that is added to every policy's mean action, then clipped",
     )

@@ -117,8 +117,9 @@ class _Keeper(BaseCallback):
 
 
 def _make_environments(run: BehaviorRun) -> DummyVecEnv:
-    task = get_task(run.task)
-    return DummyVecEnv([lambda: PenalisedTask(task, run.penalty_at(0))] * run.group.learner.n_environments)
+    task, group = get_task(run.task), run.group
+    make = lambda: PenalisedTask(task, run.penalty_at(0), group.caution)  # noqa: E731
+    return DummyVecEnv([make] * group.learner.n_environments)
 
 
 def _learning_rate(run: BehaviorRun) -> Callable[[float], float]:

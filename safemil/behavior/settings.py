@@ -55,6 +55,18 @@ class LearnerSettings(_Strict):
     snapshot_every: int = Field(gt=0, description="environment steps between two kept policies")
 
 
+class Caution(_Strict):
+    """A penalty that begins before the cost does: near an object that must not be touched.
+
+    Cost says nothing until a hazard is entered; with this the learner feels it coming. Only behaviour
+    policies are trained so, and only their training reward changes: true costs are what is kept.
+    """
+
+    lidars: tuple[str, ...] = Field(min_length=1, description="parts of the observation, e.g. hazards_lidar")
+    margin: float = Field(gt=0, description="metres from an object's edge at which the penalty begins")
+    weight: float = Field(gt=0, description="penalty at the edge, in units of cost per step")
+
+
 class RunGroup(_Strict):
     """Runs that differ in their training seed only."""
 
@@ -62,6 +74,7 @@ class RunGroup(_Strict):
     penalty: Schedule = Field(description="reward taken away per unit of cost")
     steps: int = Field(gt=0, description="environment steps of one run")
     training_seeds: tuple[int, ...] = Field(min_length=1)
+    caution: Caution | None = Field(None, description="penalty near objects; none when left out")
     learner: LearnerSettings
 
 

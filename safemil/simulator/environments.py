@@ -1,11 +1,13 @@
 """Makes the environment of a task, with the fast path on unless it is refused."""
 
+import math
 from typing import Any, Protocol, cast
 
 import numpy as np
 import safety_gymnasium
 from numpy.typing import NDArray
 
+from safemil.errors import UserError
 from safemil.simulator.fast_path import accelerate
 from safemil.tasks import Task
 
@@ -47,3 +49,23 @@ def make_environment(task: Task, *, fast: bool = True) -> Environment:
     if fast:
         accelerate(environment)
     return cast(Environment, environment)
+
+
+def observation_part(environment: Environment, name: str) -> slice:
+    """Return where a sensor's values stand in the flat observation of a navigation task.
+
+    Args:
+        environment: as from `make_environment`.
+        name: sensor, e.g. `hazards_lidar`.
+
+    Raises:
+        UserError: the task has no such sensor.
+    """
+    spaces = environment.unwrapped.task.obs_info.obs_space_dict.spaces
+    start = 0
+    for sensor, space in spaces.items():
+        size = math.prod(space.shape)
+        if sensor == name:
+            return slice(start, start + size)
+        start += size
+    raise UserError("the task has no such sensor", expected=f"one of {', '.join(spaces)}", found=name)

@@ -13,9 +13,10 @@ from safemil.behavior import ship as shipping
 from safemil.behavior.card import constrained_reference
 from safemil.behavior.collect import allocate, collect
 from safemil.behavior.collect_settings import CollectSettings
-from safemil.behavior.penalised import PenalisedTask
+from safemil.behavior.penalised import PenalisedTask, nearness
 from safemil.behavior.settings import (
     BehaviorRun,
+    Caution,
     LearnerSettings,
     RunGroup,
     behavior_runs,
@@ -26,6 +27,7 @@ from safemil.behavior.ship import Judged, choose, choose_reference, cost_band, s
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.data.hdf5 import read_attributes, read_labelled
 from safemil.errors import UserError
+from safemil.simulator.environments import make_environment, observation_part
 from safemil.tasks import Task, get_task
 
 SWIMMER = get_task("swimmer_velocity")
@@ -118,6 +120,47 @@ def test_reward_is_penalised_and_true_totals_are_reported() -> None:
     assert true_cost > 0
     assert difference == pytest.approx(2.0 * true_cost)
     assert true_return == pytest.approx(total)
+
+
+@pytest.mark.parametrize(("distance", "expected"), [(0.0, 1), (0.2, 1), (0.35, 0.5), (0.5, 0), (3.0, 0)])
+def test_nearness_rises_from_the_margin_to_the_edge(distance: float, expected: float) -> None:
+    # A hazard's radius is 0.2 m, and a lidar reads 1 at its centre and 0 from 3 m on.
+    assert nearness(1 - distance / 3, margin=0.3) == pytest.approx(expected)
+
+
+def test_a_sensor_is_found_in_the_flat_observation() -> None:
+    environment = make_environment(get_task("point_button1"))
+    environment.reset(seed=0)
+    task = environment.unwrapped.task
+    observation, *_ = environment.step(np.zeros(2))
+    for name in ("gremlins_lidar", "hazards_lidar", "velocimeter"):
+        part = observation_part(environment, name)
+        np.testing.assert_array_equal(observation[part], task.obs()[part])
+        assert part.stop - part.start == {"velocimeter": 3}.get(name, 16)
+    hazards = np.linalg.norm([p[:2] - task.agent.pos[:2] for p in task.hazards.pos], axis=1)
+    reading = observation[observation_part(environment, "hazards_lidar")].max()
+    assert reading == pytest.approx(1 - hazards.min() / 3, abs=1e-6)
+    with pytest.raises(UserError, match="no such sensor"):
+        observation_part(environment, "hazard_lidar")
+
+
+def test_caution_takes_reward_away_near_hazards_and_leaves_the_totals_true() -> None:
+    task = get_task("point_goal1")
+    caution = Caution(lidars=("hazards_lidar",), margin=0.5, weight=0.25)
+    careful, plain = PenalisedTask(task, 2.0, caution), PenalisedTask(task, 2.0)
+    careful.reset(seed=1)
+    plain.reset(seed=1)
+    near = 0
+    for _ in range(300):
+        action = np.array([0.5, 0.1], np.float32)
+        observation, shaped, *_ = careful.step(action)
+        _, reward, *_ = plain.step(action)
+        expected = nearness(observation[28:44].max(), 0.5)
+        assert reward - shaped == pytest.approx(2.0 * 0.25 * expected, abs=1e-6)
+        near += 0 < expected < 1
+    assert near > 10
+    totals = [environment._episode_return for environment in (careful, plain)]
+    assert totals[0] == totals[1]
 
 
 def test_snapshot_acts_as_its_formula_says() -> None:

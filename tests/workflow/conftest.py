@@ -27,6 +27,40 @@ TINY = {
     "split": {"n_non_preferred": 4, "n_unlabelled": 8, "rectangles": []},
     "training": {"steps": 40, "bag_size": 8, "log_every": 10, "checkpoint_every": 10},
     "evaluation": {"episodes": 2, "n_environments": 2, "bootstrap_resamples": 100},
+    "ablations_in_all": [],
+    "ablations": {
+        "sizes": {
+            "title": "Bag size",
+            "axis": "bag size K",
+            "scale": "log",
+            "methods": ["safemil"],
+            "tasks": ["point_circle2", "swimmer_velocity"],
+            "series": {
+                "bags": {
+                    "points": [{"x": k, "variant": f"bags{k}", "training": {"bag_size": k}} for k in (1, 8)]
+                },
+                "segments": {
+                    "keep": "segments",
+                    "points": [
+                        {"x": k, "variant": f"segments{k}", "training": {"bag_size": k}} for k in (2, 8)
+                    ],
+                },
+            },
+        },
+        "labelled": {
+            "title": "Labelled trajectories",
+            "axis": "non-preferred trajectories",
+            "methods": ["bc", "safedice"],
+            "tasks": ["point_circle2"],
+            "series": {
+                "all": {
+                    "points": [
+                        {"x": n, "variant": f"labelled{n}", "split": {"n_non_preferred": n}} for n in (2, 4)
+                    ]
+                }
+            },
+        },
+    },
     "theory": {"draws": 200, "alphas": [0.5], "bag_sizes": [1, 4]},
 }
 

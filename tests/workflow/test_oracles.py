@@ -32,13 +32,13 @@ def test_no_learner_has_labels_among_its_inputs(fresh: Project) -> None:
     trained = {rule: [job for job in planned if job[0] == rule] for rule in ("train_method", "train_oracle")}
     assert (len(trained["train_method"]), len(trained["train_oracle"])) == (3, 2)
     for _, inputs, command in trained["train_method"]:
-        assert inputs == [f"{RUN}/data/training_data.hdf5"]
+        assert inputs == [f"{RUN}/data/default/training_data.hdf5"]
         assert command.startswith("safemil train --config")
         assert "labels" not in command
     for _, inputs, command in trained["train_oracle"]:
-        assert inputs == [f"{RUN}/data/training_data.hdf5", f"{RUN}/data/{LABELS}"]
+        assert inputs == [f"{RUN}/data/default/training_data.hdf5", f"{RUN}/data/default/{LABELS}"]
         assert command.startswith("safemil train-oracle --config")
-        assert f"--labels {RUN}/data/{LABELS}" in command
+        assert f"--labels {RUN}/data/default/{LABELS}" in command
     readers = {rule for rule, inputs, _ in planned if any(LABELS in path for path in inputs)}
     assert readers >= {"train_oracle"}
     assert not readers & {"train_method", "evaluate_policy", "gather_episodes", "table_main", "figure_main"}

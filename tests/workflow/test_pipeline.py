@@ -30,7 +30,10 @@ def test_every_promised_file_is_there(finished: Project) -> None:
         *[f"figures/tiny/theory.{e}" for e in ("png", "pdf", "csv")],
         *[f"results/tiny/tables/learned_cost.{e}" for e in ("csv", "md", "tex")],
         *[f"figures/tiny/learned_cost.{e}" for e in ("png", "pdf", "csv")],
-        *[f"{RUN}/data/{f}" for f in ("training_data.hdf5", "oracle_labels.hdf5", "card.json", "card.png")],
+        *[
+            f"{RUN}/data/default/{f}"
+            for f in ("training_data.hdf5", "oracle_labels.hdf5", "card.json", "card.png")
+        ],
         *[f"{RUN}/safemil/k1/seed0/{f}" for f in ("policy.safetensors", "train.csv", "run.json")],
         "results/tiny/config.json",
         "data/collected/point_circle2.hdf5",
@@ -73,7 +76,7 @@ def test_episodes_share_environment_seeds_that_collecting_never_used(finished: P
 
 def test_training_reads_one_file_and_it_holds_no_labels(finished: Project) -> None:
     record = json.loads((finished.directory / f"{RUN}/bc/default/seed0/run.json").read_text())
-    stripped = finished.directory / f"{RUN}/data/training_data.hdf5"
+    stripped = finished.directory / f"{RUN}/data/default/training_data.hdf5"
     with h5py.File(stripped) as file:
         names: list[str] = []
         file.visit(names.append)
@@ -117,7 +120,7 @@ def test_learned_costs_are_those_of_the_methods_that_have_one(finished: Project)
     ]
     with h5py.File(finished.directory / f"{RUN}/data/held_out.hdf5") as file:
         held_out = set(file["provenance"].attrs["source_index"].tolist())
-    with h5py.File(finished.directory / f"{RUN}/data/oracle_labels.hdf5") as file:
+    with h5py.File(finished.directory / f"{RUN}/data/default/oracle_labels.hdf5") as file:
         drawn = {*file["non_preferred/source_indices"][()], *file["unlabelled/source_indices"][()]}
     assert len(drawn) == 12
     assert held_out
@@ -194,7 +197,7 @@ def test_runs_of_other_names_share_the_collected_data(editable: Project) -> None
 def test_same_configuration_gives_the_same_bytes(finished: Project, editable: Project) -> None:
     outputs = [
         f"{RUN}/safemil/default/seed0/policy.safetensors",
-        f"{RUN}/data/training_data.hdf5",
+        f"{RUN}/data/default/training_data.hdf5",
         "results/tiny/episodes.parquet",
         "results/tiny/tables/main.csv",
         "figures/tiny/main.pdf",

@@ -51,7 +51,7 @@ def project_with(directory: Path, **changes: str) -> Project:
 
 
 def split_of(source: str) -> str:
-    return f"results/tiny/{source}/point_circle2/data/training_data.hdf5"
+    return f"results/tiny/{source}/point_circle2/data/default/training_data.hdf5"
 
 
 def set_address(project: Project, address: str) -> None:

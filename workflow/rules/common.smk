@@ -49,4 +49,6 @@ wildcard_constraints:
     method="[A-Za-z0-9_.]+",
     variant="[A-Za-z0-9_.-]+",
     seed="[0-9]+",
+    split="[A-Za-z0-9_.-]+",
+    ablation="[a-z0-9_]+",
     dsrl_file="|".join(DSRL_TASKS),

@@ -71,20 +71,20 @@ rule split:
         picture=PLAN.path(paths.DATA_CARD, extension="png"),
         text=PLAN.path(paths.DATA_CARD, extension="md"),
     log:
-        f"{LOGS}/split/{{task}}.log",
+        f"{LOGS}/split/{{task}}/{{split}}.log",
     benchmark:
-        f"{BENCHMARKS}/split/{{task}}.tsv"
+        f"{BENCHMARKS}/split/{{task}}/{{split}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
     params:
         config=RESOLVED_CONFIG,
         card=lambda wildcards, output: str(Path(output.card).parent),
-        settings=tracked(CONFIG.split.model_dump(mode="json")),
+        settings=lambda wildcards: PLAN.split_parameters(wildcards.split),
         code=source_digest("safemil.data.prepare"),
     shell:
         "safemil split --config {params.config:q} --task {wildcards.task} --data {input.data:q}"
-        " --training {output.training:q} --labels {output.labels:q} --card {params.card:q} 2>&1 | tee {log:q}"
+        " --split {wildcards.split:q} --training {output.training:q} --labels {output.labels:q} --card {params.card:q} 2>&1 | tee {log:q}"
 
 
 rule data_overview:

@@ -7,6 +7,7 @@ rule figures:
     input:
         expand(PLAN.path(paths.MAIN_FIGURE), extension=["png", "pdf", "csv"]),
         expand(PLAN.path(paths.THEORY_FIGURE), extension=["png", "pdf", "csv"]),
+        PLAN.ablations_in_all(paths.ABLATION_FIGURE, ["png", "pdf", "csv"]),
         lambda wildcards: PLAN.if_cost_is_learned(
             paths.LEARNED_COST_FIGURE, ["png", "pdf", "csv"]
         ),

@@ -7,7 +7,7 @@ rule held_out:
     """Draw trajectories that are neither in D_N nor in D_U, the same for every method and seed."""
     input:
         data=lambda wildcards: PLAN.source_data(wildcards.task),
-        labels=PLAN.path(paths.ORACLE_LABELS),
+        labels=PLAN.path(paths.ORACLE_LABELS, split="default"),
     output:
         PLAN.path(paths.HELD_OUT),
     log:
@@ -29,7 +29,7 @@ rule held_out:
 rule evaluate_cost:
     """Score the learned cost of one run against the true cost of the held-out trajectories."""
     input:
-        data=PLAN.path(paths.TRAINING_DATA),
+        data=PLAN.path(paths.TRAINING_DATA, split="default"),
         policy=PLAN.path(paths.POLICY),
         networks=PLAN.path(paths.NETWORKS),
         record=PLAN.path(paths.RUN_RECORD),

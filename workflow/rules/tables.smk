@@ -8,6 +8,7 @@ rule tables:
         expand(PLAN.path(paths.MAIN_TABLE), extension=["csv", "md", "tex"]),
         expand(PLAN.path(paths.FAIRNESS_TABLE), extension=["csv", "md", "tex"]),
         expand(PLAN.path(paths.THEORY_TABLE), extension=["csv", "md"]),
+        PLAN.ablations_in_all(paths.ABLATION_TABLE, ["csv", "md", "tex"]),
         lambda wildcards: PLAN.if_cost_is_learned(
             paths.LEARNED_COST_TABLE, ["csv", "md", "tex"]
         ),

@@ -1,5 +1,5 @@
-# From a stripped training file to a policy. Needs: results/{run_name}/{source}/{task}/data/training_data.hdf5; only
-# oracles, which have a rule of their own, are given its labels as well. Gives, per method, variant and seed: policy,
+# From a stripped training file to a policy. Needs: results/{run_name}/{source}/{task}/data/{split}/training_data.hdf5;
+# only oracles, which have a rule of their own, are given its labels as well. Gives, per method, variant and seed: policy,
 # networks, train.csv, run.json.
 
 
@@ -12,7 +12,7 @@ rule train:
 rule train_method:
     """Train one learner, variant and seed, without labels; a killed training resumes to the same bits."""
     input:
-        data=PLAN.path(paths.TRAINING_DATA),
+        data=lambda wildcards: PLAN.data_of(paths.TRAINING_DATA, wildcards),
     output:
         policy=PLAN.path(paths.POLICY),
         networks=PLAN.path(paths.NETWORKS),
@@ -43,8 +43,8 @@ rule train_method:
 rule train_oracle:
     """Train one oracle, variant and seed, with the true labels; a killed training resumes to the same bits."""
     input:
-        data=PLAN.path(paths.TRAINING_DATA),
-        labels=PLAN.path(paths.ORACLE_LABELS),
+        data=lambda wildcards: PLAN.data_of(paths.TRAINING_DATA, wildcards),
+        labels=lambda wildcards: PLAN.data_of(paths.ORACLE_LABELS, wildcards),
     output:
         policy=PLAN.path(paths.POLICY),
         networks=PLAN.path(paths.NETWORKS),
