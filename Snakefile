@@ -23,6 +23,7 @@ include: "workflow/rules/rollout.smk"
 include: "workflow/rules/learned_cost.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/custom.smk"
 
 
 localrules:
