@@ -76,7 +76,9 @@ def test_a_policy_written_byte_by_byte_is_read_as_documented(path):
     """The arithmetic of docs/add_a_method.md, in double precision."""
     tensors = {name: tensor.astype(np.float64) for name, tensor in policy_tensors().items()}
     # Small enough that tanh does not saturate and hide what comes before it.
-    path = write_bytes(path, {name: _scaled(name, tensor) for name, tensor in policy_tensors().items()}, METADATA)
+    path = write_bytes(
+        path, {name: _scaled(name, tensor) for name, tensor in policy_tensors().items()}, METADATA
+    )
     tensors = {name: _scaled(name, tensor) for name, tensor in tensors.items()}
     observations = np.random.default_rng(1).normal(size=(5, 8))
     values = (observations - tensors["observation_mean"]) / tensors["observation_std"]
@@ -212,7 +214,13 @@ def test_the_command_says_what_is_wrong_without_a_traceback(path, command, tmp_p
 
 def learner_record():
     return {
-        **{"task": "swimmer_velocity", "source": "collected", "method": "bc", "variant": "default", "seed": 0},
+        **{
+            "task": "swimmer_velocity",
+            "source": "collected",
+            "method": "bc",
+            "variant": "default",
+            "seed": 0,
+        },
         **{"kind": "learner", "training": {"steps": 3000, "gradient_clip": 10.0, "policy_loss": "mse"}},
         **{"pretraining_steps": 0, "transitions_per_policy_step": 640, "parameters": {"policy": 69_124}},
         "networks": {"policy": {"layers": [[8, 256]], "learning_rates": [1e-3], "weight_decays": [0.01]}},

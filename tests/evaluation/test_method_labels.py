@@ -37,7 +37,13 @@ def test_an_oracle_from_outside_the_package_is_no_learner(tmp_path, monkeypatch)
 
 
 def test_names_are_taken_by_their_owners_whatever_their_case():
-    owners = {"bc": "bc", "SafeMIL": "safemil", "BC-Unlabeled": "bc", "RANDOM": "random", "dwbc_NU": "dwbc_nu"}
+    owners = {
+        "bc": "bc",
+        "SafeMIL": "safemil",
+        "BC-Unlabeled": "bc",
+        "RANDOM": "random",
+        "dwbc_NU": "dwbc_nu",
+    }
     assert {name: taken_by(name) for name in owners} == owners
     assert [taken_by(name) for name in ("Ridge", "bc2", "my method", "")] == [None] * 4
 

@@ -22,8 +22,8 @@ from safemil.evaluation.method_labels import method_label, taken_by
 from safemil.methods.learner import MethodSettings
 from safemil.methods.networks import GaussianPolicy
 from safemil.methods.oracle import OracleData, find_oracle
-from safemil.methods.registry import find_learner, find_method
 from safemil.methods.own_method import find_checked
+from safemil.methods.registry import find_learner, find_method
 from safemil.methods.registry_names import built_in_methods, method_kind, module_name
 from safemil.training.provenance import modules_behind
 

@@ -70,7 +70,9 @@ def test_a_module_that_fails_is_named_with_the_line(write_module, source, said):
 
 
 def test_everything_that_a_class_lacks_is_said_at_once(write_module):
-    source = "from safemil.methods.learner import Learner\n\n\nclass Mine(Learner):\n    pass\n\n\nMETHOD = Mine\n"
+    source = (
+        "from safemil.methods.learner import Learner\n\n\nclass Mine(Learner):\n    pass\n\n\nMETHOD = Mine\n"
+    )
     with pytest.raises(UserError) as error:
         find_checked(write_module("bare", source))
     for said in ("sample, update", "`name`", "`settings_model`", "outside.bare.Mine", "docs/add_a_method.md"):

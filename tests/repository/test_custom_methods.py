@@ -16,7 +16,9 @@ RAW = {
     "seeds": [0, 1],
     "methods": {"bc": {"default": {}}, "bc_safe": {"default": {}}},
     "custom_rules": ["mine/rules.smk"],
-    "custom_methods": {"Ridge": {"default": {}, "strong": {"settings": {"penalty": 9}, "tasks": ["point_circle2"]}}},
+    "custom_methods": {
+        "Ridge": {"default": {}, "strong": {"settings": {"penalty": 9}, "tasks": ["point_circle2"]}}
+    },
 }
 
 
@@ -57,7 +59,10 @@ def test_only_a_custom_method_is_rolled_out_with_a_record():
     [
         ({"custom_methods": {"bc": {"default": {}}}}, "the name bc is taken by the method bc"),
         ({"custom_methods": {"SafeMIL": {"default": {}}}}, "the name SafeMIL is taken by the method safemil"),
-        ({"custom_methods": {"TREX_wbc": {"default": {}}}}, "the name TREX_wbc is taken by the method trex_wbc"),
+        (
+            {"custom_methods": {"TREX_wbc": {"default": {}}}},
+            "the name TREX_wbc is taken by the method trex_wbc",
+        ),
         ({"custom_methods": {"random": {"default": {}}}}, "the name random is taken by the method random"),
         ({"custom_methods": {"my.ridge": {"default": {}}}}, "'my.ridge': expected a letter, then letters"),
         ({"custom_methods": {"../up": {"default": {}}}}, "'../up': expected a letter, then letters"),
@@ -68,7 +73,10 @@ def test_only_a_custom_method_is_rolled_out_with_a_record():
         ({"custom_rules": []}, "custom_rules names no file"),
         ({"custom_rules": ["a.smk", "a.smk"]}, "custom_rules: Value error, names the same more than once"),
         ({"custom_methods": {"Ridge": {"strong": {}}}}, "no variant `default` of Ridge"),
-        ({"custom_methods": {"Ridge": {"default": {"training": {}}}}}, "Ridge.default.training: Extra inputs"),
+        (
+            {"custom_methods": {"Ridge": {"default": {"training": {}}}}},
+            "Ridge.default.training: Extra inputs",
+        ),
         (
             {"custom_methods": {"Ridge": {"default": {"tasks": ["ant_velocity"]}}}},
             "methods.Ridge.default.tasks names tasks that are not run: ['ant_velocity']",
@@ -116,7 +124,7 @@ STRIPPED = plan().path(paths.TRAINING_DATA)
 
 
 def test_a_rule_that_writes_every_policy_from_the_stripped_file_passes():
-    plan().check_custom_rules([rule(STRIPPED, "mine/program.py", lambda wildcards: "anything")])
+    plan().check_custom_rules([rule(STRIPPED, "mine/program.py", lambda _: "anything")])
     plan(custom_methods={}).check_custom_rules([])
 
 

@@ -1,4 +1,4 @@
-"""A new baseline is new files only: both templates, copied as docs/add_a_method.md says, run to every table."""
+"""A new baseline is new files only: both templates, copied as docs/add_a_method.md says, in every table."""
 
 import ast
 import json
@@ -135,7 +135,9 @@ def test_settings_reach_the_program(extended: Project) -> None:
 def test_the_program_imports_nothing_of_the_project() -> None:
     tree = ast.parse((TEMPLATES / "custom_rule" / "fit_ridge.py").read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    roots = {(node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
+    roots = {
+        (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports
+    }
     assert roots == {"argparse", "json", "h5py", "numpy", "safetensors.numpy"}
 
 
@@ -191,7 +193,13 @@ def edit_configuration(project: Project, **changes: object) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
 
 
-RULE = 'rule {name}:\n    input:\n        {inputs}\n    output:\n        PLAN.path(paths.POLICY, method="{method}"),\n'
+RULE = """
+rule {name}:
+    input:
+        {inputs}
+    output:
+        PLAN.path(paths.POLICY, method="{method}"),
+"""
 
 
 @pytest.mark.parametrize(
