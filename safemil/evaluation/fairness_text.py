@@ -1,5 +1,6 @@
 """The fairness table as files: CSV for programs, Markdown for readers, LaTeX for papers."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def _range(row: dict[Any, Any], name: str) -> str:
 
 
 def _ends(low: float, high: float) -> str:
-    if pd.isna(low):
+    if math.isnan(low):
         return NOT_RECORDED
     low, high = float(f"{low:.6g}"), float(f"{high:.6g}")  # 1e-3 * 10000 is not quite 10
     return number(low) if low == high else f"{number(low)} to {number(high)}"
