@@ -24,6 +24,7 @@ include: "workflow/rules/learned_cost.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
+include: "workflow/rules/custom.smk"
 
 
 localrules:

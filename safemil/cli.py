@@ -4,8 +4,9 @@ Heavy imports happen inside the commands, so that `safemil --help` is quick.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -30,6 +31,7 @@ TRAINING_DATA = click.option("--data", "data_path", type=PATH, required=True, he
 SPLIT = click.option(
     "--split", "split_name", default="default", show_default=True, help="Variant whose split it is."
 )
+_AnyVariant = TypeVar("_AnyVariant")
 RUN_DIRECTORY = click.option("--directory", type=PATH, required=True, help="Folder of the run's outputs.")
 
 
@@ -213,6 +215,20 @@ def data_overview(config_path: Path, output: Path) -> None:
     write_overview([(task, files_of(task)) for task in config.tasks], output)
 
 
+def _configured(
+    methods: Mapping[str, Mapping[str, _AnyVariant]], method: str, variant: str, where: Path
+) -> _AnyVariant:
+    if variant not in methods.get(method, {}):
+        planned = [f"{name}/{each}" for name, variants in methods.items() for each in variants]
+        raise UserError(
+            "this variant is not configured",
+            expected=f"one of {', '.join(planned)}",
+            found=f"{method}/{variant}",
+            where=where,
+        )
+    return methods[method][variant]
+
+
 def _run_request(config_path: Path, task: str, method: str, variant: str, seed: int) -> "RunRequest":
     from safemil.config import read_resolved
     from safemil.training.train import RunRequest
@@ -285,6 +301,27 @@ def evaluate(
     evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key)
 
 
+@cli.command("accept-policy")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--policy", "policy_path", type=PATH, required=True, help="Policy file that a program wrote.")
+@OUTPUT
+def accept_policy(
+    config_path: Path, task_name: str, method: str, variant: str, seed: int, policy_path: Path, output: Path
+) -> None:
+    """Check a policy that a program of your own wrote, and record what is known of it."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.accept_policy import accept_policy as accept
+
+    config = read_resolved(config_path)
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    settings = _configured(config.custom_methods, method, variant, config_path).settings
+    accept(policy_path, output, source=config.source, key=key, settings=settings)
+
+
 @cli.command("evaluate-reference")
 @CONFIG
 @TASK
@@ -328,6 +365,7 @@ def gather(files: tuple[Path, ...], output: Path) -> None:
 def table(config_path: Path, episodes: Path, directory: Path) -> None:
     """Compute the main table."""
     from safemil.config import read_resolved
+    from safemil.evaluation.captions import custom_method_notes
     from safemil.evaluation.outputs import make_main_table
     from safemil.evaluation.scores import reference_notes
     from safemil.evaluation.tables import write_main_table
@@ -335,7 +373,7 @@ def table(config_path: Path, episodes: Path, directory: Path) -> None:
     config = read_resolved(config_path)
     limit = config.evaluation.cost_limit
     scores = make_main_table(episodes, config.evaluation)
-    notes = reference_notes(scores, cost_limit=limit)
+    notes = reference_notes(scores, cost_limit=limit) + custom_method_notes(config.custom_methods)
     write_main_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
 
 
@@ -528,6 +566,8 @@ def figure_learned_cost(files: tuple[Path, ...], directory: Path) -> None:
 
 def main() -> None:
     """Run the command line; a person's mistake ends in a message and exit code 1, without a traceback."""
+    # Methods of the user's own; last, so that nothing there hides what is installed.
+    sys.path.append(str(Path.cwd()))
     try:
         cli(standalone_mode=False)
     except UserError as error:

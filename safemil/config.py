@@ -5,6 +5,8 @@ are reported at once. `config/schema.json` is generated from the models.
 """
 
 import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +24,7 @@ from safemil.ablations import Ablation, Overrides, shipped_ablations, variant_ov
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.data.split import SplitSettings
 from safemil.errors import UserError, problem_lines
+from safemil.evaluation.method_labels import taken_by
 from safemil.evaluation.references import reference_method
 from safemil.evaluation.settings import EvaluationSettings
 from safemil.files import write_text
@@ -32,6 +35,10 @@ from safemil.training.settings import TrainingSettings
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 DEFAULT_VARIANT = "default"
 
+# Plain: a built-in method. With dots: the module of a Python method. Both become folders of results.
+METHOD_PATTERN = r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*"
+CUSTOM_METHOD_PATTERN = r"[A-Za-z][A-Za-z0-9_]*"
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +47,13 @@ class _Strict(BaseModel):
 class Variant(Overrides):
     """One way to run a method: what differs from the shared settings and the method's defaults."""
 
+    tasks: tuple[str, ...] | None = Field(None, description="only these tasks; all when left out")
+
+
+class CustomVariant(_Strict):
+    """One way to run a program of the user's own."""
+
+    settings: dict[str, Any] = Field(default_factory=dict, description="handed to the program as it is")
     tasks: tuple[str, ...] | None = Field(None, description="only these tasks; all when left out")
 
 
@@ -61,6 +75,13 @@ class Config(_Strict):
     seeds: tuple[int, ...] = Field(min_length=1, description="training seeds of every method")
     methods: dict[str, dict[str, Variant]] = Field(
         min_length=1, description="method -> variant -> what differs; each method needs a variant `default`"
+    )
+    custom_rules: tuple[str, ...] = Field(
+        (),
+        description="Snakemake files of your own, relative to the working directory; docs/add_a_method.md",
+    )
+    custom_methods: dict[str, dict[str, CustomVariant]] = Field(
+        default_factory=dict, description="as methods, for those whose policies a custom rule writes"
     )
     split: SplitSettings = SplitSettings()
     collect: CollectSettings = CollectSettings()
@@ -95,19 +116,40 @@ class Config(_Strict):
             raise ValueError(f"only the source local has a folder, and the source is {source}")
         return directory
 
-    @field_validator("tasks", "seeds")
+    @field_validator("tasks", "seeds", "custom_rules")
     @classmethod
     def _check_repetitions(cls, values: tuple[object, ...]) -> tuple[object, ...]:
         if len(set(values)) < len(values):
             raise ValueError("names the same more than once")
         return values
 
-    @field_validator("methods")
+    @field_validator("methods", "custom_methods")
     @classmethod
-    def _check_default_variant(cls, methods: dict[str, dict[str, Variant]]) -> dict[str, dict[str, Variant]]:
+    def _check_default_variant(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         without = [method for method, variants in methods.items() if DEFAULT_VARIANT not in variants]
         if without:
             raise ValueError(f"no variant `{DEFAULT_VARIANT}` of {', '.join(without)}")
+        return methods
+
+    @field_validator("methods")
+    @classmethod
+    def _check_names(cls, methods: dict[str, dict[str, Variant]]) -> dict[str, dict[str, Variant]]:
+        wrong = [method for method in methods if not re.fullmatch(METHOD_PATTERN, method)]
+        if wrong:
+            names = ", ".join(map(repr, wrong))
+            raise ValueError(f"{names}: expected letters, digits, underscores, and dots between modules")
+        return methods
+
+    @field_validator("custom_methods")
+    @classmethod
+    def _check_custom_names(
+        cls, methods: dict[str, dict[str, CustomVariant]], info: ValidationInfo
+    ) -> dict[str, dict[str, CustomVariant]]:
+        problems = list(_custom_name_problems(methods))
+        if methods and not info.data.get("custom_rules", ("not valid",)):
+            problems.append("custom_rules names no file with the rules that write their policies")
+        if problems:
+            raise ValueError("; ".join(problems))
         return methods
 
     @field_validator("methods")
@@ -175,7 +217,7 @@ class Config(_Strict):
 
     @model_validator(mode="after")
     def _check_variant_tasks(self) -> Self:
-        for method, variants in self.methods.items():
+        for method, variants in self.every_method.items():
             for name, variant in variants.items():
                 unused = sorted(set(variant.tasks or ()) - set(self.tasks))
                 if unused:
@@ -207,6 +249,11 @@ class Config(_Strict):
     def _training_with(self, overrides: Overrides) -> TrainingSettings:
         return TrainingSettings.model_validate({**self.training.model_dump(), **overrides.training})
 
+    @property
+    def every_method(self) -> dict[str, Mapping[str, Variant | CustomVariant]]:
+        """Method -> variant -> what differs, of methods and custom methods."""
+        return {**self.methods, **self.custom_methods}
+
     def training_of(self, method: str, variant: str) -> TrainingSettings:
         """Return the shared training settings with the variant's overrides."""
         return self._training_with(self.overrides_of(method, variant))
@@ -234,28 +281,61 @@ class Config(_Strict):
 
     def runs_on(self, task: str, method: str, variant: str) -> bool:
         """Say whether a variant is run on a task."""
-        only = self.methods[method][variant].tasks
+        only = self.every_method[method][variant].tasks
         return only is None or task in only
+
+
+def _custom_name_problems(names: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in names:
+        if not re.fullmatch(CUSTOM_METHOD_PATTERN, name):
+            yield f"{name!r}: expected a letter, then letters, digits and underscores"
+        elif taken_by(name):
+            yield f"the name {name} is taken by the method {taken_by(name)}"
+        elif name.casefold() in seen:
+            yield f"the name {name} is there twice but for upper and lower case"
+        seen.add(name.casefold())
 
 
 def _method_problems(raw: object) -> list[str]:
     """Check the methods' own settings against their models, as far as the configuration can be read."""
-    from safemil.methods.registry import find_method
+    from safemil.methods.own_method import find_checked
 
-    methods = raw.get("methods") if isinstance(raw, dict) else None
-    problems = []
-    for method, variants in methods.items() if isinstance(methods, dict) else ():
+    methods, custom = (_section(raw, name) for name in ("methods", "custom_methods"))
+    problems, found = [], {}
+    for method, variants in methods.items():
         try:
-            model = find_method(method).settings_model
+            found[method] = find_checked(str(method))
         except UserError as error:
             problems.append(f"methods.{method}: {' '.join(str(error).split())}")
             continue
+        model = found[method].settings_model
         for name, variant in variants.items() if isinstance(variants, dict) else ():
             try:
                 model.model_validate((variant or {}).get("settings", {}))
             except ValidationError as error:
                 problems += [f"methods.{method}.{name}.settings.{line}" for line in problem_lines(error)]
-    return problems
+    return problems + list(_own_name_problems(found, custom))
+
+
+def _section(raw: object, name: str) -> dict[Any, Any]:
+    section = raw.get(name) if isinstance(raw, dict) else None
+    return section if isinstance(section, dict) else {}
+
+
+def _own_name_problems(found: Mapping[str, Any], custom: Iterable[str]) -> Iterator[str]:
+    """Check that each Python method of the user's own calls itself what nothing else is called."""
+    owners = {str(name).casefold(): str(name) for name in custom}
+    for method, learner in found.items():
+        if "." not in method:
+            continue
+        owner = taken_by(learner.name) or owners.get(learner.name.casefold())
+        if owner:
+            yield (
+                f"methods.{method}: the name {learner.name!r} is taken by the method {owner}: give the class "
+                f"{learner.__name__} a `name` of its own"
+            )
+        owners.setdefault(learner.name.casefold(), method)
 
 
 def parse_config(raw: object, where: object, *, check_methods: bool = False) -> Config:

@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safemil import paths
 from safemil.ablation_runs import ablation_runs, is_run
 from safemil.behavior.settings import behavior_runs, load_behavior
 from safemil.config import DEFAULT_VARIANT, Config
 from safemil.data.local import local_files
+from safemil.errors import UserError
 from safemil.evaluation.references import reference_method, rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
@@ -27,6 +29,9 @@ TRAINERS: dict[MethodKind, str] = {
     "learner": "safemil.training.train",
     "oracle": "safemil.training.train_oracle",
 }
+
+# What holds rewards or costs, besides the source of the data itself.
+LABELLED_FILES = (paths.ORACLE_LABELS, paths.HELD_OUT)
 
 # The task that each published file is of.
 DSRL_TASKS = {task.dsrl_file: task.name for task in load_tasks().values()}
@@ -93,23 +98,97 @@ class Plan:
         return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
 
     def method_runs(self) -> list[Run]:
-        """Return every task, method, variant and seed of the configuration."""
+        """Return every task, method, variant and seed of the configuration, custom methods included."""
         return [
             {"task": task, "method": method, "variant": variant, "seed": seed}
             for task in self.config.tasks
-            for method, variants in self.config.methods.items()
+            for method, variants in self.config.every_method.items()
             for variant in variants
             if self.config.runs_on(task, method, variant)
             for seed in self.config.seeds
         ]
 
-    def method_pattern(self, kind: MethodKind | None = None) -> str:
-        """Return a regular expression of the configured methods, of one kind if it is given.
+    def method_pattern(self, kind: MethodKind) -> str:
+        """Return a regular expression of the configured methods of one kind.
 
         Rules constrain their wildcard by it, so that what reads labels is never asked for a learner.
         """
-        methods = [name for name in self.config.methods if kind in (None, method_kind(name))]
-        return "|".join(map(re.escape, methods)) or "(?!)"  # which matches nothing
+        return _any_of(name for name in self.config.methods if method_kind(name) == kind)
+
+    def every_method_pattern(self) -> str:
+        """Return a regular expression of the configured methods, custom ones included."""
+        return _any_of(self.config.every_method)
+
+    def custom_method_pattern(self) -> str:
+        """Return a regular expression of the methods whose policies are written by custom rules."""
+        return _any_of(self.config.custom_methods)
+
+    def custom_rules(self) -> list[str]:
+        """Return the user's own rule files as absolute paths.
+
+        Raises:
+            UserError: a file is missing; names every such file.
+        """
+        files = [Path(file).absolute() for file in self.config.custom_rules]
+        missing = [str(file) for file in files if not file.is_file()]
+        if missing:
+            raise UserError(
+                "a file of custom_rules is missing",
+                expected="Snakemake files, named relative to the working directory",
+                found=f"no file {', '.join(missing)}",
+                hint="docs/add_a_method.md shows one",
+            )
+        return list(map(str, files))
+
+    def check_custom_rules(self, rules: Iterable[Any]) -> None:
+        """Make sure that a rule writes each custom method's policies, and none that is handed labels.
+
+        That is a guard against mistakes: it sees inputs that are written down, not those that a function
+        or an earlier rule brings.
+
+        Args:
+            rules: all rules, as Snakemake holds them.
+
+        Raises:
+            UserError: names the method, and the file that no rule writes or the rule's input.
+        """
+        known = list(rules)
+        for run in self.method_runs():
+            if run["method"] not in self.config.custom_methods:
+                continue
+            policy = self.path(paths.POLICY, **run)
+            writers = [rule for rule in known if any(output.match(policy) for output in rule.output)]
+            if not writers:
+                raise UserError(
+                    f"no rule writes the policy of the custom method {run['method']}",
+                    expected=f"a rule with the output {policy}",
+                    where=", ".join(self.config.custom_rules),
+                    hint=f'output: policy=PLAN.path(paths.POLICY, method="{run["method"]}")',
+                )
+            self._check_reads_no_labels(writers, str(run["method"]))
+
+    def _check_reads_no_labels(self, writers: Iterable[Any], method: str) -> None:
+        for task in self.config.tasks:
+            labelled = {self.path(file, task=task) for file in LABELLED_FILES} | {self.source_data(task)}
+            for rule in writers:
+                inputs = {str(item).replace("{task}", task) for item in rule.input if not callable(item)}
+                if inputs & labelled:
+                    raise UserError(
+                        f"the rule of the custom method {method} reads rewards or costs",
+                        expected=f"the stripped file alone, {self.path(paths.TRAINING_DATA, task=task)}",
+                        found=", ".join(sorted(inputs & labelled)),
+                        where=f"rule {rule.name}",
+                        hint="custom methods stand among the learners, which see neither",
+                    )
+
+    def accepted_record(self, run: Run) -> list[str]:
+        """Return the record of a custom method's run, without which it is not rolled out; else no file."""
+        is_custom = run["method"] in self.config.custom_methods
+        return [self.path(paths.RUN_RECORD, **run)] if is_custom else []
+
+    def custom_settings(self, method: str, variant: str) -> str:
+        """Return the settings of a custom method's variant, as a tracked parameter in JSON."""
+        return tracked(self.config.custom_methods[method][variant].settings)
 
     def reference_runs(self) -> list[Run]:
         """Return the references of every task that are rolled out without training."""
@@ -195,6 +274,10 @@ class Plan:
             "Figure": Path(self.path(paths.MAIN_FIGURE, extension="png")),
         }
         return "\n".join(f"{name + ':':<8} {path}" for name, path in made.items() if path.is_file())
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return "|".join(map(re.escape, names)) or "(?!)"  # which matches nothing
 
 
 def behavior_snapshots(task: str) -> list[str]:

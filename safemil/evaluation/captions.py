@@ -1,5 +1,7 @@
 """The sentence under every table and figure that says what the numbers stand on."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from safemil.evaluation.method_labels import KNOWN_METHODS, Kind
@@ -27,6 +29,17 @@ def oracle_sentence(table: pd.DataFrame) -> str:
     if not (table["kind"] == "oracle").any():
         return ""
     return "Oracles are trained on true labels, which no learner sees"
+
+
+def custom_method_notes(methods: Iterable[str]) -> list[str]:
+    """Return the sentence that a main table says about methods made by programs of the user's own."""
+    names = list(methods)
+    if not names:
+        return []
+    return [
+        f"Made by programs of the user's own: {', '.join(names)}. They count as learners; that they saw "
+        "neither reward nor cost is for their authors to say."
+    ]
 
 
 def _budget(rows: pd.DataFrame) -> str:

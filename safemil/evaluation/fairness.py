@@ -13,6 +13,7 @@ from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_order, vari
 from safemil.evaluation.table_text import row_name
 
 POLICY = "policy"
+PROGRAM = "program"
 RUN = ["task", "source", "method", "variant", "seed"]
 CELL = ["method", "variant"]
 
@@ -78,8 +79,8 @@ def _ranges(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, float]:
     return {f"{name}_{end}": values[name] for name in names for end, values in ends.items()}
 
 
-def _joined(values: pd.Series) -> str:
-    return " or ".join(sorted(values.unique()))
+def _joined(values: pd.Series) -> str | None:
+    return " or ".join(sorted(values.dropna().unique())) or None
 
 
 def layers_text(networks: Sequence[tuple[tuple[int, int], ...]]) -> str:
@@ -106,17 +107,30 @@ def budget_sentences(records: pd.DataFrame) -> list[str]:
     """Say in words where methods were not given the same, and that they were where they were.
 
     Default variants are compared with each other task by task, other variants with their method's default,
-    and every further network with the policy that it was trained for.
+    and every further network with the policy that it was trained for. Programs of the user's own are
+    compared with nothing, for what they were given is not known.
     """
+    programs = records[records["kind"] == PROGRAM]
+    records = records[records["kind"] != PROGRAM]
     policies = records[records["network"] == POLICY]
     defaults = policies[policies["variant"] == DEFAULT_VARIANT]
     mixed = [name for name in BUDGET if (defaults.groupby("task")[name].nunique() > 1).any()]
     equal = [words for name, words in BUDGET.items() if name not in mixed]
     names = [row_name(method, DEFAULT_VARIANT) for method in _methods(defaults)]
     sentences = [f"Mixed budgets: {BUDGET[name]} differ: {_each(defaults, name)}." for name in mixed]
-    if equal:
+    if equal and names:
         sentences.append(f"The same on each task for {', '.join(names)}: {', '.join(equal)}.")
-    return [*sentences, *_variant_sentences(policies, defaults), *_network_sentences(records, policies)]
+    sentences += [*_variant_sentences(policies, defaults), *_network_sentences(records, policies)]
+    return [*sentences, *_program_sentences(programs)]
+
+
+def _program_sentences(programs: pd.DataFrame) -> Iterator[str]:
+    if not programs.empty:
+        names = ", ".join(row_name(method, DEFAULT_VARIANT) for method in _methods(programs))
+        yield (
+            f"Made by programs of the user's own: {names}. Of what they were given nothing is known; policy "
+            "steps are what the policy files state."
+        )
 
 
 def _methods(rows: pd.DataFrame) -> list[str]:

@@ -1,5 +1,6 @@
 """The fairness table as files: CSV for programs, Markdown for readers, LaTeX for papers."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ BUDGET_HEADER = [
 ]
 NETWORK_HEADER = ["method", "network", "layers", "parameters", "gradient steps", "rate", "decay"]
 NOT_RECORDED = "n/a"
+KINDS = {"program": "external program"}
 
 LEGEND = (
-    "Every number is read off the records of the runs. Ranges are over tasks and seeds.",
+    f"Every number is read off the records of the runs; {NOT_RECORDED} where there is none. Ranges are over "
+    "tasks and seeds.",
     "Runs: tasks × seeds, and their number where it is not the product. Steps before: gradient steps of "
     "other networks before the policy's first. Transitions per step: unlabelled ones in each gradient step "
     "of the policy. Rate × steps: the policy's learning rate at the start times its steps. Clip: largest "
@@ -47,11 +50,11 @@ def _budget_row(row: dict[Any, Any]) -> list[str]:
     product = [row[f"learning_rate_{end}"] * row[f"policy_steps_{end}"] for end in ("min", "max")]
     return [
         row_name(row["method"], row["variant"]),
-        row["kind"],
+        KINDS.get(row["kind"], row["kind"]),
         runs,
         *(_range(row, name) for name in ("policy_steps", "pretraining_steps", "transitions_per_step")),
         _ends(*product),
-        row["policy_loss"],
+        NOT_RECORDED if pd.isna(row["policy_loss"]) else row["policy_loss"],
         _range(row, "gradient_clip"),
         *(_measured(row, name) for name in ("seconds_per_1000_steps", "peak_memory_mb")),
     ]
@@ -78,6 +81,8 @@ def _range(row: dict[Any, Any], name: str) -> str:
 
 
 def _ends(low: float, high: float) -> str:
+    if math.isnan(low):
+        return NOT_RECORDED
     low, high = float(f"{low:.6g}"), float(f"{high:.6g}")  # 1e-3 * 10000 is not quite 10
     return number(low) if low == high else f"{number(low)} to {number(high)}"
 

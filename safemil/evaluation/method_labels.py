@@ -1,5 +1,6 @@
 """What methods and tasks are called for readers, of which kind a method is, and in which order they stand."""
 
+import importlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,20 +45,32 @@ _KIND_RANK: dict[Kind, int] = {"learner": 0, "oracle": 1, "reference": 2}
 
 
 def method_label(name: str) -> MethodLabel:
-    """Return the label of a method; an unknown one is called by its raw name.
+    """Return the label of a method; one that is not known here appears in tables and figures all the same.
 
-    The fallback lets a new method appear in every table and figure without a change to this file. Its kind
-    is that of its row in `config/methods.tsv`, or of its class where the name is the path of a module, so
-    that no oracle is ever shown among the learners; anything else is taken for a learner.
+    The path of a module is called what its class calls itself, and is of the kind of its class, so that no
+    oracle is ever shown among the learners. Any other name stands for itself; its kind is that of its row in
+    `config/methods.tsv`, and without one it is taken for a learner, as the user's own programs are.
 
     Raises:
         UserError: the name is the path of a module, which cannot be imported.
     """
-    return _BY_NAME.get(name) or MethodLabel(name, name, _kind_of_unknown(name))
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if "." in name:
+        # By name, for an import would bring torch and the learners into every room that shows a method.
+        found = importlib.import_module("safemil.methods.registry").find_method(name)
+        return MethodLabel(name, found.name, found.kind)
+    return MethodLabel(name, name, method_kind(name) if name in built_in_methods() else "learner")
 
 
-def _kind_of_unknown(name: str) -> Kind:
-    return method_kind(name) if name in built_in_methods() or "." in name else "learner"
+def taken_by(name: str) -> str | None:
+    """Return the method or reference that has `name` as its id or its display name, if one has.
+
+    Case does not count: some file systems do not tell `BC` from `bc`, and readers do not either.
+    """
+    names = {each.casefold(): label.name for label in KNOWN_METHODS for each in (label.name, label.display)}
+    names |= {each.casefold(): each for each in built_in_methods()}
+    return names.get(name.casefold())
 
 
 def method_order(name: str) -> tuple[int, int, str]:

@@ -1,14 +1,20 @@
-"""Reads what the trainings wrote about themselves: run.json, and Snakemake's benchmark beside it."""
+"""Reads what is on record of each run: run.json, and Snakemake's benchmark beside it.
+
+Trainings write what they were given; of a program of the user's own, the record holds what its policy file
+says.
+"""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from safemil.errors import UserError
+
+IDENTITY = {"task", "source", "method", "kind", "variant", "seed"}
 
 
 class _Record(BaseModel):
@@ -56,7 +62,25 @@ class RunRecord(_Record):
     timing: Timing
 
 
-def read_run_record(path: Path) -> RunRecord:
+class ProgramRecord(_Record):
+    """The part of the run.json of a program that is known: its policy; `steps` are what its file states."""
+
+    task: str
+    source: str
+    method: str
+    kind: Literal["program"]
+    variant: str
+    seed: int
+    steps: int
+    layers: tuple[tuple[int, int], ...]
+    parameters: int
+
+
+AnyRecord = Annotated[RunRecord | ProgramRecord, Field(discriminator="kind")]
+_ANY_RECORD: TypeAdapter[RunRecord | ProgramRecord] = TypeAdapter(AnyRecord)
+
+
+def read_run_record(path: Path) -> RunRecord | ProgramRecord:
     """Read one run.json.
 
     Raises:
@@ -71,7 +95,7 @@ def read_run_record(path: Path) -> RunRecord:
             hint="train the run first: snakemake --cores all train",
         )
     try:
-        return RunRecord.model_validate(json.loads(path.read_text()))
+        return _ANY_RECORD.validate_python(json.loads(path.read_text()))
     except (ValidationError, json.JSONDecodeError) as error:
         raise UserError(
             "a run's record cannot be used",
@@ -91,7 +115,7 @@ def read_peak_memory(path: Path) -> float:
     return float(pd.to_numeric(pd.read_csv(path, sep="\t")["max_rss"], errors="coerce").max())
 
 
-def record_frame(runs: Iterable[tuple[RunRecord, float]]) -> pd.DataFrame:
+def record_frame(runs: Iterable[tuple[RunRecord | ProgramRecord, float]]) -> pd.DataFrame:
     """Return one row per run and network.
 
     Args:
@@ -101,15 +125,38 @@ def record_frame(runs: Iterable[tuple[RunRecord, float]]) -> pd.DataFrame:
         Columns task, source, method, kind, variant, seed, network; of the run: policy_steps,
         pretraining_steps, transitions_per_step, policy_loss, gradient_clip, seconds_per_1000_steps,
         peak_memory_mb; of the network: layers (pairs of inputs and outputs), parameters, gradient_steps,
-        learning_rate, weight_decay. A network with several rates has a row for each.
+        learning_rate, weight_decay. A network with several rates has a row for each. A program has a row for
+        its policy, NaN (for a loss, None) where nothing is known.
     """
-    return pd.DataFrame([row for record, memory in runs for row in _rows(record, memory)])
+    rows = [
+        row
+        for record, memory in runs
+        for row in (
+            _program_rows(record, memory) if isinstance(record, ProgramRecord) else _rows(record, memory)
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
+def _program_rows(record: ProgramRecord, memory: float) -> Iterable[dict[str, object]]:
+    unknown = ("pretraining_steps", "transitions_per_step", "gradient_clip", "seconds_per_1000_steps")
+    yield {
+        **record.model_dump(include=IDENTITY),
+        "policy_steps": record.steps,
+        **dict.fromkeys(unknown, float("nan")),
+        "policy_loss": None,
+        "peak_memory_mb": memory,
+        "network": "policy",
+        "layers": record.layers,
+        "parameters": record.parameters,
+        **dict.fromkeys(("gradient_steps", "learning_rate", "weight_decay"), float("nan")),
+    }
 
 
 def _rows(record: RunRecord, memory: float) -> Iterable[dict[str, object]]:
     budget, timing = record.training, record.timing
     run = {
-        **record.model_dump(include={"task", "source", "method", "kind", "variant", "seed"}),
+        **record.model_dump(include=IDENTITY),
         "policy_steps": budget.steps,
         "pretraining_steps": record.pretraining_steps,
         "transitions_per_step": record.transitions_per_policy_step,

@@ -7,6 +7,7 @@ from safemil.evaluation.method_labels import (
     MethodLabel,
     method_label,
     method_order,
+    taken_by,
     task_display,
     task_order,
 )
@@ -24,12 +25,27 @@ def test_an_oracle_from_outside_the_package_is_no_learner(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "elsewhere_oracle.py").write_text("")  # a plain name is never imported
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "oracle.py").write_text("from safemil.methods.bc_safe import METHOD\n")
-    assert method_label("elsewhere.oracle") == MethodLabel("elsewhere.oracle", "elsewhere.oracle", "oracle")
+    (tmp_path / "elsewhere" / "oracle.py").write_text(
+        "from safemil.methods.bc_safe import METHOD as BCSafe\n\n\n"
+        "class Mine(BCSafe):\n    name = 'My oracle'\n\n\nMETHOD = Mine\n"
+    )
+    assert method_label("elsewhere.oracle") == MethodLabel("elsewhere.oracle", "My oracle", "oracle")
     assert method_label("elsewhere_oracle").kind == "learner"
     assert sorted(["random", "elsewhere.oracle", "zeta"], key=method_order)[1] == "elsewhere.oracle"
     with pytest.raises(UserError, match=r"elsewhere\.nothing"):
         method_label("elsewhere.nothing")
+
+
+def test_names_are_taken_by_their_owners_whatever_their_case():
+    owners = {
+        "bc": "bc",
+        "SafeMIL": "safemil",
+        "BC-Unlabeled": "bc",
+        "RANDOM": "random",
+        "dwbc_NU": "dwbc_nu",
+    }
+    assert {name: taken_by(name) for name in owners} == owners
+    assert [taken_by(name) for name in ("Ridge", "bc2", "my method", "")] == [None] * 4
 
 
 def test_order_is_learners_unknown_oracles_references():

@@ -1,4 +1,7 @@
-"""What every registered method must keep to. A new method is tested here by being registered."""
+"""What every method must keep to. A built-in one is tested here by being registered.
+
+One's own is tested by a file that takes these tests over: workflow/templates/new_method/test_method.py.
+"""
 
 import copy
 import importlib
@@ -15,12 +18,13 @@ import torch
 from safemil.data.stripped import TrainingData
 from safemil.data.trajectories import Trajectories
 from safemil.errors import UserError
-from safemil.evaluation.method_labels import method_label
+from safemil.evaluation.method_labels import method_label, taken_by
 from safemil.methods.learner import MethodSettings
 from safemil.methods.networks import GaussianPolicy
 from safemil.methods.oracle import OracleData, find_oracle
+from safemil.methods.own_method import find_checked
 from safemil.methods.registry import find_learner, find_method
-from safemil.methods.registry_names import built_in_methods, method_kind
+from safemil.methods.registry_names import built_in_methods, method_kind, module_name
 from safemil.training.provenance import modules_behind
 
 pytestmark = pytest.mark.parametrize("method", list(built_in_methods()))
@@ -55,15 +59,19 @@ def all_equal(first, second):
 
 
 def test_name_and_settings(method):
-    found = find_method(method)
-    assert found.name == method
+    found = find_checked(method)
+    if method in built_in_methods():
+        assert found.name == method
+    else:  # the user's own is called what its class says, so by nothing that is taken
+        assert taken_by(found.name) is None
+        assert method_label(method).display == found.name
     assert issubclass(found.settings_model, MethodSettings)
     assert found.settings_model.model_config["extra"] == "forbid"
     found.settings_model()  # every setting has a default
 
 
 def test_the_page_of_the_method(method):
-    page = importlib.import_module(built_in_methods()[method]).__doc__
+    page = importlib.import_module(module_name(method)).__doc__
     assert "Logged" in page
     assert "Constants" in page
 
@@ -103,7 +111,7 @@ def test_the_table_the_class_and_the_label_agree_on_the_kind(method):
 def test_only_an_oracle_can_reach_what_reads_labels(method):
     """Following imports: neither the module of a learner nor what trains it knows labels or oracles."""
     trainers = {"learner": "safemil.training.train", "oracle": "safemil.training.train_oracle"}
-    module = built_in_methods()[method]
+    module = module_name(method)
     for modules in ((module,), (trainers[method_kind(method)], module)):
         behind = modules_behind(*modules)
         assert ("safemil.data.labels" in behind) == (method_kind(method) == "oracle")

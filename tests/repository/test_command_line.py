@@ -53,6 +53,7 @@ def test_help_names_every_step() -> None:
         "split",
         "train",
         "evaluate",
+        "accept-policy",
         "gather",
         "table",
         "figure",

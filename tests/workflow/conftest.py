@@ -67,13 +67,17 @@ TINY = {
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of the project and a way to run commands in it."""
+    """A copy of the project and a way to run commands in it.
+
+    The running Python's own snakemake; the copy of the package comes before the installed one, found in
+    `package` where it is given and in the project itself where not.
+    """
 
     directory: Path
+    package: Path | None = None
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        # The running Python's own snakemake; the copy of the package comes before the installed one.
-        environment = {**os.environ, "PYTHONPATH": str(self.directory)}
+        environment = {**os.environ, "PYTHONPATH": str(self.package or self.directory)}
         result = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
             cwd=self.directory,

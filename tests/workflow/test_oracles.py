@@ -107,8 +107,11 @@ def test_published_data_need_no_shipped_policies(fresh: Project) -> None:
 def test_an_oracle_of_ones_own_is_trained_by_the_rule_of_oracles(fresh: Project) -> None:
     package = fresh.directory / "mine"
     package.mkdir()
-    (package / "oracle.py").write_text("from safemil.methods.bc_safe import METHOD\n")
-    (package / "learner.py").write_text("from safemil.methods.bc import METHOD\n")
+    for name, module in (("oracle", "bc_safe"), ("learner", "bc")):
+        (package / f"{name}.py").write_text(
+            f"from safemil.methods.{module} import METHOD as Theirs\n\n\n"
+            f"class Mine(Theirs):\n    name = 'My {name}'\n\n\nMETHOD = Mine\n"
+        )
     configuration = yaml.safe_load((fresh.directory / "tiny.yaml").read_text())
     configuration["methods"] = {name: {"default": {}} for name in ("bc", "mine.oracle", "mine.learner")}
     (fresh.directory / "tiny.yaml").write_text(yaml.safe_dump(configuration))

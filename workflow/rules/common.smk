@@ -35,6 +35,7 @@ try:
     )
     PLAN = Plan(CONFIG)
     PLAN.local_data()
+    CUSTOM_RULES = PLAN.custom_rules()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

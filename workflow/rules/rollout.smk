@@ -5,6 +5,8 @@ rule evaluate_policy:
     """Roll out one trained policy by its mean action, on the episodes that all methods share."""
     input:
         policy=PLAN.path(paths.POLICY),
+        # Of custom methods alone, whose policies are checked first.
+        record=lambda wildcards: PLAN.accepted_record(dict(wildcards.items())),
     output:
         PLAN.path(paths.EPISODES),
     log:
@@ -12,7 +14,7 @@ rule evaluate_policy:
     benchmark:
         f"{BENCHMARKS}/evaluate/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
     wildcard_constraints:
-        method=PLAN.method_pattern(),
+        method=PLAN.every_method_pattern(),
     conda:
         ENVIRONMENT
     threads: 1
