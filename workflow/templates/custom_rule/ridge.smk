@@ -9,7 +9,7 @@ PROGRAM = "my_program/fit_ridge.py"
 rule train_ridge:
     """Fit one policy, of one task, variant and seed, to the stripped trajectories."""
     input:
-        data=PLAN.path(paths.TRAINING_DATA),
+        data=PLAN.path(paths.TRAINING_DATA, split="default"),
         program=PROGRAM,  # an edit of it runs it again
     output:
         policy=PLAN.path(paths.POLICY, method="Ridge"),
