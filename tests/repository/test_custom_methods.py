@@ -120,7 +120,7 @@ def rule(*inputs, output=None):
     return SimpleNamespace(name="train_ridge", input=inputs, output=[policy])
 
 
-STRIPPED = plan().path(paths.TRAINING_DATA)
+STRIPPED = plan().path(paths.TRAINING_DATA, split="default")
 
 
 def test_a_rule_that_writes_every_policy_from_the_stripped_file_passes():

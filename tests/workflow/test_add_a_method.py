@@ -215,7 +215,7 @@ rule {name}:
 )
 def test_a_wrong_rule_is_said_before_anything_runs(fresh: Project, rule: dict[str, str], said: str) -> None:
     (fresh.directory / "my_program/ridge.smk").write_text(
-        RULE.format(**{"inputs": "PLAN.path(paths.TRAINING_DATA),", **rule})
+        RULE.format(**{"inputs": 'PLAN.path(paths.TRAINING_DATA, split="default"),', **rule})
     )
     assert said in error_of(fresh, "--dry-run", "all")
 
