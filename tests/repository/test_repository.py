@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from safemil.behavior.settings import load_behavior
+from safemil.behavior.settings import RunGroup, load_behavior
 from safemil.config import parse_config, schema_text
 from safemil.errors import UserError
 from safemil.methods.registry_names import built_in_methods
