@@ -180,7 +180,7 @@ def test_cells_are_named_once(finished: Project) -> None:
     runs = ablation_runs(config, "sizes")
     assert runs.tasks == ("point_circle2",)
     assert runs.points == (
-        ShownPoint("safemil", "k1", "bags", 1),
+        ShownPoint("safemil", "small", "bags", 1),
         ShownPoint("safemil", "default", "bags", 8),
         ShownPoint("safemil", "segments2", "segments", 2),
         ShownPoint("safemil", "default", "segments", 8),
