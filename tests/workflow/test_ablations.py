@@ -185,7 +185,7 @@ def test_cells_are_named_once(finished: Project) -> None:
         ShownPoint("safemil", "segments2", "segments", 2),
         ShownPoint("safemil", "default", "segments", 8),
     )
-    assert runs.cells() == [("safemil", "k1"), ("safemil", "default"), ("safemil", "segments2")]
+    assert runs.cells() == [("safemil", "small"), ("safemil", "default"), ("safemil", "segments2")]
     # Only what no other target has trained yet is planned.
     planned = finished.planned("ablation_sizes")
     assert (planned["train_method"], planned["evaluate_policy"], planned["gather_ablation"]) == (1, 1, 1)
