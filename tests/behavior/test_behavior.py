@@ -223,7 +223,7 @@ def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: py
     names = ("lucky", "good", "slow", "costly")
     snapshots = {name: make_snapshot(f"{name}_seed1") for name in names}
     first = {"lucky": (90, 5), "good": (80, 10), "slow": (20, 0), "costly": (200, 90)}
-    again = {"lucky": (85.0, 60.0), "good": (78.0, 12.0), "slow": (20.0, 0.0)}
+    again = {"lucky": (85.0, 60.0), "good": (78.0, 12.0), "slow": (20.0, 0.0), "costly": (190.0, 80.0)}
     name_of = {snapshot.name: name for name, snapshot in snapshots.items()}
     monkeypatch.setattr(shipping, "_means", lambda _task, s, _n, _noise: again[name_of[s.name]])
     judged = [judged_as(snapshots[name], *map(float, values)) for name, values in first.items()]
@@ -235,9 +235,35 @@ def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: py
     # Where none seems safe at first, the cheapest are judged anew all the same.
     again["costly"] = (150.0, 24.0)
     assert choose_reference(SWIMMER, judged[-1:]).mean_cost == 24
-    again["costly"] = (150.0, 90.0)
-    with pytest.raises(UserError, match=r"90\.0"):
-        choose_reference(SWIMMER, judged[-1:])
+
+
+def test_choosing_the_reference_narrows_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = [judged_as(make_snapshot(f"a{i}_seed1"), float(i), 10.0) for i in range(30)]
+    asked: dict[int, list[float]] = {}
+
+    def means(_task: object, snapshot: Snapshot, n: int, _noise: object) -> tuple[float, float]:
+        number = float(snapshot.run.removeprefix("a").partition("_")[0])
+        asked.setdefault(n, []).append(number)
+        # On ten episodes the even ones turn out too costly; on fifty 23 does as well.
+        too_costly = (n == 10 and number % 2 == 0) or (n == 50 and number in (29, 23))
+        return number, 90.0 if too_costly else 10.0
+
+    monkeypatch.setattr(shipping, "_means", means)
+    assert choose_reference(SWIMMER, judged).mean_return == 27
+    assert asked == {10: [float(i) for i in range(29, 5, -1)], 50: [29, 27, 25, 23, 21, 19, 17, 15]}
+
+
+def test_a_reference_above_the_limit_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    snapshots = [make_snapshot("dear_seed1"), make_snapshot("less_seed1")]
+    costs = {snapshots[0].name: 90.0, snapshots[1].name: 40.0}
+    monkeypatch.setattr(shipping, "_means", lambda _task, s, _n, _noise: (5.0, costs[s.name]))
+    assert choose_reference(SWIMMER, [judged_as(s, 5.0, 90.0) for s in snapshots]).mean_cost == 40
+    write_snapshots(tmp_path / "runs.safetensors", snapshots)
+    shipping.ship(SWIMMER, [], [tmp_path / "runs.safetensors"], tmp_path / "out", tmp_path / "card.json")
+    reference = json.loads((tmp_path / "card.json").read_text())["constrained_reference"]
+    assert reference["policy"] == snapshots[1].name
+    assert reference["mean_cost"] == 40
+    assert reference["chosen_as"] == "lowest mean cost, mean action; no candidate has <= 20"
 
 
 def test_training_leaves_snapshots_and_goes_on_after_a_kill(tmp_path: Path) -> None:
