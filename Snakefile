@@ -4,7 +4,7 @@
 #   snakemake --cores all all --configfile config/quick.yaml       a first look within 10 minutes
 #   snakemake --cores 1 figure_main --configfile ...               redraws one figure
 #
-# Targets: all, data, train, tables, figures, figure_main, behavior.
+# Targets: all, data, train, tables, figures, figure_main (or _plane, _learning_curves), export, behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -21,6 +21,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rollout.smk"
 include: "workflow/rules/learned_cost.smk"
+include: "workflow/rules/learning_curves.smk"
+include: "workflow/rules/runs.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
@@ -32,6 +34,7 @@ localrules:
     tables,
     figures,
     behavior,
+    export,
 
 
 rule all:

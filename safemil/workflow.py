@@ -13,6 +13,7 @@ from safemil import paths
 from safemil.behavior.settings import behavior_runs, load_behavior
 from safemil.config import Config
 from safemil.data.local import local_files
+from safemil.errors import UserError
 from safemil.evaluation.references import rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
@@ -20,6 +21,10 @@ from safemil.training.provenance import source_digest
 
 # Evaluation settings that change rollouts; the others change only what is computed from them.
 ROLLOUT_SETTINGS = {"episodes", "n_environments", "fast_simulator"}
+CURVE_ROLLOUT_SETTINGS = {"curve_episodes", "n_environments", "fast_simulator"}
+
+# Those of the learning curves alone, on which no score of a final policy depends.
+CURVE_SETTINGS = {"curve_points", "curve_episodes", "level_tolerance"}
 
 # The module that trains a method of either kind.
 TRAINERS: dict[MethodKind, str] = {
@@ -126,6 +131,52 @@ class Plan:
         """Return the evaluation settings that change rollouts, as a tracked parameter."""
         return tracked(self.config.evaluation.model_dump(include=ROLLOUT_SETTINGS))
 
+    def curve_rollout_parameters(self) -> str:
+        """Return the evaluation settings that change rollouts of kept policies, as a tracked parameter."""
+        return tracked(self.config.evaluation.model_dump(include=CURVE_ROLLOUT_SETTINGS))
+
+    def score_parameters(self) -> str:
+        """Return the evaluation settings behind the scores of final policies, as a tracked parameter."""
+        return tracked(self.config.evaluation.model_dump(mode="json", exclude=CURVE_SETTINGS))
+
+    def records(self, run: Run) -> list[str]:
+        """Return run.json of a run, if it was trained here; what another program trained may have none."""
+        return [self.path(paths.RUN_RECORD, **run)] if method_kind(str(run["method"])) in TRAINERS else []
+
+    def trained_runs(self) -> list[Run]:
+        """Return the runs that are trained here, which leave a record and may leave a curve."""
+        return [run for run in self.method_runs() if self.records(run)]
+
+    def curve_policies(self) -> list[str]:
+        """Return the template of the policies kept along a training; none where no curve is asked for.
+
+        Their number is part of the name and not of a training's parameters: a run that lacks them is trained
+        again for them, and asking for none reruns nothing.
+        """
+        points = self.config.evaluation.curve_points
+        return [self.path(paths.CURVE_POLICIES, points=points)] if points else []
+
+    def curve_runs(self) -> list[Run]:
+        """Return the runs that have a learning curve.
+
+        Raises:
+            UserError: no curve is asked for, or no configured method is trained here.
+        """
+        runs = self.trained_runs() if self.config.evaluation.curve_points else []
+        if not runs:
+            raise UserError(
+                "this configuration has no learning curves",
+                expected="evaluation.curve_points above 0, and a method that is trained here",
+                found=f"evaluation.curve_points: {self.config.evaluation.curve_points}",
+                hint="set evaluation.curve_points, e.g. to 20; trainings without kept policies are run again",
+            )
+        return runs
+
+    def if_curves(self, template: str, extensions: Iterable[str]) -> list[str]:
+        """Fill a template for each extension; no file where no learning curve is asked for."""
+        asked = self.config.evaluation.curve_points and self.trained_runs()
+        return [self.path(template, extension=each) for each in extensions] if asked else []
+
     def cost_runs(self, variant: str | None = None) -> list[Run]:
         """Return the runs of the methods that learn a cost; of one variant if it is given."""
         from safemil.methods.cost_learner import learns_cost  # brings torch along
@@ -133,6 +184,10 @@ class Plan:
         methods = {method for method in self.config.methods if learns_cost(method)}
         runs = [run for run in self.method_runs() if run["method"] in methods]
         return [run for run in runs if variant in (None, run["variant"])]
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables of rows: episodes, runs, and episodes of curves if there are any."""
+        return ["episodes", "runs", *self.if_curves("curve_episodes", [""])]
 
     def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no configured method learns a cost."""

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from safemil.errors import UserError
+
+RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
 class _Record(BaseModel):
@@ -57,7 +59,12 @@ class RunRecord(_Record):
 
 
 def read_run_record(path: Path) -> RunRecord:
-    """Read one run.json.
+    """Read what the table of what methods were given takes from one run.json; raises as `read_record`."""
+    return read_record(path, RunRecord)
+
+
+def read_record(path: Path, model: type[RecordType]) -> RecordType:
+    """Read what `model` asks of one run.json.
 
     Raises:
         UserError: it is missing, or lacks what is needed; names the file and every problem.
@@ -71,7 +78,7 @@ def read_run_record(path: Path) -> RunRecord:
             hint="train the run first: snakemake --cores all train",
         )
     try:
-        return RunRecord.model_validate(json.loads(path.read_text()))
+        return model.model_validate(json.loads(path.read_text()))
     except (ValidationError, json.JSONDecodeError) as error:
         raise UserError(
             "a run's record cannot be used",

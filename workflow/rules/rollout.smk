@@ -5,6 +5,7 @@ rule evaluate_policy:
     """Roll out one trained policy by its mean action, on the episodes that all methods share."""
     input:
         policy=PLAN.path(paths.POLICY),
+        record=lambda wildcards: PLAN.records(wildcards),
     output:
         PLAN.path(paths.EPISODES),
     log:
@@ -18,12 +19,15 @@ rule evaluate_policy:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
+        record=lambda wildcards, input: " ".join(
+            f"--record {shlex.quote(path)}" for path in input.get("record", [])
+        ),
         settings=PLAN.rollout_parameters(),
         code=source_digest("safemil.evaluation.evaluate"),
     shell:
         "safemil evaluate --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policy {input.policy:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " {params.record} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_constrained:
