@@ -92,7 +92,7 @@ def levelling_table(curves: pd.DataFrame, finals: pd.DataFrame, settings: Evalua
     rows = []
     for key, seeds in seed_curves(curves).groupby(CELL, sort=True):
         cell = dict(zip(CELL, key, strict=True))
-        rows.append(cell | _cell(seeds, float(ranges[cell["task"]]), settings))
+        rows.append(cell | _cell(seeds, float(ranges[str(cell["task"])]), settings))
     table = pd.DataFrame(rows)
     table["kind"] = [method_label(method).kind for method in table["method"]]
     return in_reading_order(table[TABLE_COLUMNS])
