@@ -158,15 +158,20 @@ def read_runs(path: Path) -> pd.DataFrame:
 def join_runs(episodes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return each episode with what the table of runs says of its run.
 
-    Rows without a training, such as those of references, have NaN there.
+    Rows without a training, such as those of references, have nothing there.
 
     Raises:
         UserError: an episode and the row of its run disagree on whose they are, or no row fits at all.
     """
-    joined = episodes.merge(runs, on="run_id", how="left", suffixes=("", "_of_run"), validate="many_to_one")
+    counts = runs.select_dtypes("int64").columns
+    nullable = runs.astype(dict.fromkeys(counts, "Int64"))  # counts stay whole numbers beside missing ones
+    joined = episodes.merge(
+        nullable, on="run_id", how="left", suffixes=("", "_of_run"), validate="many_to_one"
+    )
     known = joined["kind"].notna()
     others = [f"{name}_of_run" for name in KEY]
-    differ = known & (joined[KEY].to_numpy() != joined[others].to_numpy()).any(axis=1)
+    keys, keys_of_run = (joined[names].astype(str).to_numpy() for names in (KEY, others))
+    differ = known & (keys != keys_of_run).any(axis=1)
     if differ.any() or not known.any():
         first = joined[differ if differ.any() else ~known].iloc[0]
         raise UserError(

@@ -194,7 +194,7 @@ def _line(method: str) -> dict[str, Any]:
 
 def _annotate(figure: Figure, data: pd.DataFrame, methods: list[str], caption: str) -> None:
     """Put what the numbers are above the panels and the key below."""
-    figure.suptitle("\n".join(textwrap.wrap(caption, 70)), x=0.01, ha="left", fontsize=6.5)
+    figure.suptitle("\n".join(textwrap.wrap(caption, 66)), x=0.01, ha="left", fontsize=6.5)
     handles = [Line2D([], [], label=method_label(name).display, **_line(name)) for name in methods]
     limit = data.loc[data["element"] == "cost_limit", "value"].iloc[0]
     handles.append(Line2D([], [], label=f"cost limit {limit:g}", **LIMIT_LINE))
@@ -202,4 +202,4 @@ def _annotate(figure: Figure, data: pd.DataFrame, methods: list[str], caption: s
         for method in data.loc[data["element"] == element, "method"].unique():
             label = f"{method_label(method).display} ({role})"
             handles.append(Line2D([], [], label=label, **REFERENCE_LINES[element]))
-    figure.legend(handles=handles, ncols=2 if len(handles) < 5 else 3, **KEY_BELOW)
+    figure.legend(handles=handles, ncols=2 if len(handles) < 7 else 3, **KEY_BELOW)

@@ -170,14 +170,14 @@ def _point(method: str, element: str) -> dict[str, Any]:
 
 def _annotate(figure: Figure, data: pd.DataFrame, caption: str) -> None:
     """Put the line on the budget above the panels and the key below."""
-    figure.suptitle("\n".join(textwrap.wrap(caption, 70)), x=0.01, ha="left", fontsize=6.5)
+    figure.suptitle("\n".join(textwrap.wrap(caption, 66)), x=0.01, ha="left", fontsize=6.5)
     methods = sorted(data.loc[data["element"] == "mean", "method"].unique(), key=method_order)
     key: dict[str, Any] = {
         method_label(name).display: Line2D([], [], **_point(name, "mean")) for name in methods
     }
     key |= _reference_key(data)
     labels, handles = list(key), list(key.values())
-    figure.legend(handles, labels, ncols=2 if len(key) < 5 else 3, **KEY_BELOW)
+    figure.legend(handles, labels, ncols=2 if len(key) < 7 else 3, **KEY_BELOW)
 
 
 def _reference_key(data: pd.DataFrame) -> dict[str, Any]:
