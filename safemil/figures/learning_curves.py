@@ -37,7 +37,7 @@ PLOTTED_COLUMNS = [
     *["n_seeds", "n_episodes", "value", "low", "high"],
 ]
 _TYPES = dict.fromkeys(("step", "n_seeds", "n_episodes"), "Int64")
-_BAND_ALPHA = 0.13
+_BAND_ALPHA = 0.1  # seven of them lie over each other
 _MARKERS = 7  # at most, along one line
 _NAMES = {"constrained_reference": "reference", "random_reference": "return"}
 
@@ -143,7 +143,7 @@ def _names(missing: pd.DataFrame, n_tasks: int) -> str:
 
 def _draw(data: pd.DataFrame, tasks: list[str], caption: str) -> Figure:
     methods = sorted(data.loc[data["element"] == "curve", "method"].unique(), key=method_order)
-    figure = new_figure(COLUMN_WIDTH, 1.5 + 1.2 * len(tasks))
+    figure = new_figure(COLUMN_WIDTH, 1.5 + (1.4 if len(tasks) < 4 else 1.2) * len(tasks))
     panels = figure.subplots(len(tasks), len(QUANTITIES), sharex=True, squeeze=False)
     for task, row in zip(tasks, panels, strict=True):
         for quantity, axes in zip(QUANTITIES, row, strict=True):
@@ -170,7 +170,13 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: list[str]) -> None:
         low, value, high = (curve[name].to_numpy(dtype=float) for name in ("low", "value", "high"))
         if not np.isnan(low).any():
             axes.fill_between(
-                steps, low, high, color=method_style(method).colour, alpha=_BAND_ALPHA, linewidth=0
+                steps,
+                low,
+                high,
+                color=method_style(method).colour,
+                alpha=_BAND_ALPHA,
+                linewidth=0,
+                zorder=1.8,
             )
         every = -(-len(steps) // _MARKERS)  # markers of one method stand beside those of the next
         axes.plot(steps, value, **_line(method), markevery=(place % every, every))

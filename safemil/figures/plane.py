@@ -51,8 +51,8 @@ def plane(
 
     A small point per seed, a large one for the mean, and a cross of its 95 % bootstrap intervals where there
     are at least three seeds. Hollow means are oracles; a ring marks the constrained reference. Random actions
-    stand in words above each panel, for they are mostly far away from everything else. Default variants
-    only. Units: undiscounted sums per episode.
+    stand in words above each panel, for they are mostly far away from everything else. Returns span at least
+    half the distance from them to the reference. Default variants only. Units: undiscounted sums per episode.
 
     Args:
         episodes: the rows that `table` was made of.
@@ -128,17 +128,29 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
     for row in panel[panel["element"] == "constrained_reference"].to_dict("records"):
         axes.plot(row["cost"], row["return"], **_RING)
     axes.margins(0.1)  # room for the ring
+    _keep_scale(axes, panel.set_index("element")["return"])
     axes.set_xlim(left=-0.04 * axes.get_xlim()[1])  # and for markers at a cost of 0
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(visible=True, axis="x")
     _tell_random(axes, panel[panel["element"] == "random_reference"].iloc[0])
 
 
+def _keep_scale(axes: Axes, returns: "pd.Series[float]") -> None:
+    """Widen the axis of returns to half the distance from random actions to the reference, if it is narrower.
+
+    Otherwise returns that are all but equal would fill a panel.
+    """
+    distance = abs(returns["constrained_reference"] - returns["random_reference"])
+    low, high = axes.get_ylim()
+    missing = max(0.5 * distance - (high - low), 0.0)
+    axes.set_ylim(low - missing / 2, high + missing / 2)
+
+
 def _tell_random(axes: Axes, random: "pd.Series[Any]") -> None:
     """Say above the panel what random actions earn and cost, and mark them if they are in sight."""
     axes.autoscale(enable=False)
     axes.plot(random["cost"], random["return"], **_point(RANDOM_REFERENCE, "mean"))
-    text = f"random actions: cost {random['cost']:.0f}, return {random['return']:z.1f}"
+    text = f"random: cost {random['cost']:.0f}, return {random['return']:z.1f}".replace("-", "−")
     axes.text(0.5, 1.03, text, transform=axes.transAxes, ha="center", size=5.5, color="#555555")
 
 

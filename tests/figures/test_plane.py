@@ -109,7 +109,7 @@ def test_random_actions_are_told_in_words_and_do_not_squeeze_the_others(invent):
     (axes,) = figure.axes
     random = data[data["element"] == "random_reference"].iloc[0]
     (told,) = [text.get_text() for text in axes.texts]
-    assert told == f"random actions: cost {random['cost']:.0f}, return {random['return']:.1f}"
+    assert told == f"random: cost {random['cost']:.0f}, return {random['return']:.1f}"
     assert axes.get_ylim()[0] > 100
     near = invent(TASKS[:1], ["bc", "safemil"])
     near.loc[near["method"] == "random", "return"] += 130
@@ -118,6 +118,21 @@ def test_random_actions_are_told_in_words_and_do_not_squeeze_the_others(invent):
     low, high = figure.axes[0].get_ylim()
     assert low < mark[1] < high
     assert mark[1] == data.loc[data["element"] == "random_reference", "return"].iloc[0]
+
+
+def test_returns_that_are_all_but_equal_do_not_fill_the_panel(invent):
+    """Random actions return about 1, the reference about 200: the axis spans at least half of that."""
+    episodes = invent(TASKS[:1], ["bc"])
+    episodes.loc[episodes["method"] == "bc", "return"] += 75  # 195, give or take 1
+    figure, data, _ = draw(episodes)
+    low, high = figure.axes[0].get_ylim()
+    returns = data.set_index("element")["return"]
+    distance = returns["constrained_reference"] - returns["random_reference"]
+    assert high - low == pytest.approx(distance / 2)
+    assert low < returns["mean"] < returns["constrained_reference"] < high
+    episodes.loc[episodes["method"] == "bc", "return"] -= 170  # a span of its own of about 175
+    figure, _, _ = draw(episodes)
+    assert np.diff(figure.axes[0].get_ylim()) == pytest.approx(1.2 * 175, rel=0.03)
 
 
 def test_the_ring_is_around_the_oracle_where_that_is_the_reference(invent):

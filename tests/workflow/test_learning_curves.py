@@ -72,6 +72,6 @@ def test_asking_for_a_figure_without_curves_is_told(editable: Project) -> None:
 
 
 def test_no_learner_trains_again_for_a_figure(editable: Project) -> None:
-    edit(editable, "safemil/figures/learning_curves.py", "_BAND_ALPHA = 0.13", "_BAND_ALPHA = 0.2")
+    edit(editable, "safemil/figures/learning_curves.py", "_BAND_ALPHA = 0.1 ", "_BAND_ALPHA = 0.2 ")
     assert editable.planned("all") == {"all": 1, "figure_learning_curves": 1}
     assert (editable.directory / f"{RUN}/bc/default/seed0/curve_policies_4.safetensors").is_file()

@@ -24,7 +24,11 @@ def edit(project: Project, file: str, old: str, new: str) -> None:
 def test_every_promised_file_is_there(finished: Project) -> None:
     expected = [
         *[f"results/tiny/tables/main.{e}" for e in ("csv", "md", "tex")],
-        *[f"figures/tiny/{f}.{e}" for f in ("main", "plane", "learning_curves") for e in ("png", "pdf", "csv")],
+        *[
+            f"figures/tiny/{f}.{e}"
+            for f in ("main", "plane", "learning_curves")
+            for e in ("png", "pdf", "csv")
+        ],
         *[f"results/tiny/tables/learning_curves.{e}" for e in ("csv", "md")],
         *[f"results/tiny/{table}.parquet" for table in ("episodes", "curve_episodes", "runs")],
         *[f"results/tiny/tables/fairness.{e}" for e in ("csv", "md", "tex")],
