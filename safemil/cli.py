@@ -28,6 +28,8 @@ METHOD = click.option("--method", required=True, help="Method name, or the dotte
 VARIANT = click.option("--variant", default="default", show_default=True, help="Variant of the method.")
 SEED = click.option("--seed", type=int, required=True, help="Training seed.")
 TRAINING_DATA = click.option("--data", "data_path", type=PATH, required=True, help="Stripped training file.")
+CURVES = click.option("--curves", type=PATH, required=True, help="Episodes of all learning curves.")
+EPISODES = click.option("--episodes", type=PATH, required=True, help="All episodes of final policies.")
 SPLIT = click.option(
     "--split", "split_name", default="default", show_default=True, help="Variant whose split it is."
 )
@@ -234,8 +236,8 @@ def _run_request(config_path: Path, task: str, method: str, variant: str, seed: 
     from safemil.training.train import RunRequest
 
     config = read_resolved(config_path)
-    settings = config.overrides_of(method, variant).settings
-    return RunRequest(task, method, variant, seed, settings, config.training_of(method, variant))
+    settings, points = config.overrides_of(method, variant).settings, config.evaluation.curve_points
+    return RunRequest(task, method, variant, seed, settings, config.training_of(method, variant), points)
 
 
 @cli.command()
@@ -288,9 +290,19 @@ def train_oracle(
 @VARIANT
 @SEED
 @click.option("--policy", "policy_path", type=PATH, required=True, help="Policy file.")
+@click.option(
+    "--record", type=PATH, help="run.json of the run, for its id; without it, the policy file makes the id."
+)
 @OUTPUT
 def evaluate(
-    config_path: Path, task_name: str, method: str, variant: str, seed: int, policy_path: Path, output: Path
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    policy_path: Path,
+    record: Path | None,
+    output: Path,
 ) -> None:
     """Roll out a trained policy by its mean action; writes one row per episode."""
     from safemil.config import read_resolved
@@ -298,7 +310,7 @@ def evaluate(
 
     config = read_resolved(config_path)
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
-    evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key)
+    evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key, record=record)
 
 
 @cli.command("accept-policy")
@@ -379,7 +391,7 @@ def table(config_path: Path, episodes: Path, directory: Path) -> None:
 
 @cli.command()
 @CONFIG
-@click.argument("name", type=click.Choice(["main"]))
+@click.argument("name", type=click.Choice(["main", "plane"]))
 @click.option("--episodes", type=PATH, required=True, help="All episodes.")
 @click.option("--directory", type=PATH, required=True, help="Folder for NAME.png, NAME.pdf, NAME.csv.")
 def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> None:
@@ -388,11 +400,13 @@ def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> Non
     from safemil.evaluation.episodes import read_episodes
     from safemil.evaluation.outputs import make_main_table
     from safemil.figures.main_comparison import main_comparison
+    from safemil.figures.plane import plane
     from safemil.figures.style import save_figure
 
     settings = read_resolved(config_path).evaluation
     scores = make_main_table(episodes, settings)
-    drawn, plotted = main_comparison(read_episodes(episodes), scores, cost_limit=settings.cost_limit)
+    draw = {"main": main_comparison, "plane": plane}[name]
+    drawn, plotted = draw(read_episodes(episodes), scores, cost_limit=settings.cost_limit)
     save_figure(drawn, plotted, directory / name)
 
 
@@ -562,6 +576,89 @@ def figure_learned_cost(files: tuple[Path, ...], directory: Path) -> None:
 
     drawn, plotted = learned_cost_figure(gather_traces(files))
     save_figure(drawn, plotted, directory / "learned_cost")
+
+
+@cli.command("evaluate-curve")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--policies", "policies_path", type=PATH, required=True, help="Policies kept in training.")
+@click.option("--record", type=PATH, required=True, help="run.json of the run.")
+@OUTPUT
+def evaluate_curve(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    policies_path: Path,
+    record: Path,
+    output: Path,
+) -> None:
+    """Roll out the policies kept along a training; writes one row per policy and episode."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.evaluate_curve import evaluate_curve as evaluate_run
+
+    config = read_resolved(config_path)
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    evaluate_run(policies_path, record, output, config.evaluation, source=config.source, key=key)
+
+
+@cli.command("table-learning-curves")
+@CONFIG
+@CURVES
+@EPISODES
+@click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.csv and .md.")
+def table_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
+    """Say which learning curves have levelled off."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.episodes import read_episodes
+    from safemil.evaluation.learning_curves_text import write_learning_curves_table
+    from safemil.evaluation.levelling import levelling_table
+
+    config = read_resolved(config_path)
+    table = levelling_table(read_episodes(curves), read_episodes(episodes), config.evaluation)
+    write_learning_curves_table(table, directory, run_name=config.run_name, settings=config.evaluation)
+
+
+@cli.command("figure-learning-curves")
+@CONFIG
+@CURVES
+@EPISODES
+@click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.png, .pdf and .csv.")
+def figure_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
+    """Draw return and cost over the steps of the training."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.episodes import read_episodes
+    from safemil.figures.learning_curves import learning_curves
+    from safemil.figures.style import save_figure
+
+    settings = read_resolved(config_path).evaluation
+    drawn, plotted = learning_curves(read_episodes(curves), read_episodes(episodes), settings)
+    save_figure(drawn, plotted, directory / "learning_curves")
+
+
+@cli.command("gather-runs")
+@click.argument("records", type=PATH, nargs=-1, required=True)
+@OUTPUT
+def gather_runs(records: tuple[Path, ...], output: Path) -> None:
+    """Put what the run.json RECORDS say into one table, a row per run."""
+    from safemil.evaluation.runs import gather_records, write_runs
+
+    write_runs(output, gather_records(records))
+
+
+@cli.command()
+@click.argument("table", type=PATH)
+@click.option("--runs", type=PATH, help="Table of runs: joins what it knows to each row by the run's id.")
+@OUTPUT
+def export(table: Path, runs: Path | None, output: Path) -> None:
+    """Write TABLE, episodes or runs in Parquet, as CSV; numbers as exact as they are."""
+    from safemil.evaluation.export import export_csv
+
+    export_csv(table, output, runs)
 
 
 def main() -> None:

@@ -23,6 +23,10 @@ from safemil.training.provenance import source_digest
 
 # Evaluation settings that change rollouts; the others change only what is computed from them.
 ROLLOUT_SETTINGS = {"episodes", "n_environments", "fast_simulator"}
+CURVE_ROLLOUT_SETTINGS = {"curve_episodes", "n_environments", "fast_simulator"}
+
+# Those of the learning curves alone, on which no score of a final policy depends.
+CURVE_SETTINGS = {"curve_points", "curve_episodes", "level_tolerance"}
 
 # The module that trains a method of either kind.
 TRAINERS: dict[MethodKind, str] = {
@@ -115,6 +119,10 @@ class Plan:
         """
         return _any_of(name for name in self.config.methods if method_kind(name) == kind)
 
+    def trained_method_pattern(self) -> str:
+        """Return a regular expression of the configured methods that are trained here, of either kind."""
+        return _any_of(self.config.methods)
+
     def every_method_pattern(self) -> str:
         """Return a regular expression of the configured methods, custom ones included."""
         return _any_of(self.config.every_method)
@@ -181,11 +189,6 @@ class Plan:
                         hint="custom methods stand among the learners, which see neither",
                     )
 
-    def accepted_record(self, run: Run) -> list[str]:
-        """Return the record of a custom method's run, without which it is not rolled out; else no file."""
-        is_custom = run["method"] in self.config.custom_methods
-        return [self.path(paths.RUN_RECORD, **run)] if is_custom else []
-
     def custom_settings(self, method: str, variant: str) -> str:
         """Return the settings of a custom method's variant, as a tracked parameter in JSON."""
         return tracked(self.config.custom_methods[method][variant].settings)
@@ -220,9 +223,9 @@ class Plan:
     def ablation_parameters(self, name: str) -> str:
         """Return what decides an ablation's table and figure besides its episodes, as a tracked parameter."""
         config = self.config
-        shown = {"ablation": config.ablations[name], "evaluation": config.evaluation}
+        ablation = config.ablations[name].model_dump(mode="json")
         given = {"tasks": config.tasks, "methods": list(config.methods)}
-        return tracked({**given, **{key: value.model_dump(mode="json") for key, value in shown.items()}})
+        return tracked({**given, "ablation": ablation, "evaluation": self.score_parameters()})
 
     def ablations_in_all(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each ablation that `all` includes and that has something to run."""
@@ -246,6 +249,48 @@ class Plan:
         """Return the evaluation settings that change rollouts, as a tracked parameter."""
         return tracked(self.config.evaluation.model_dump(include=ROLLOUT_SETTINGS))
 
+    def curve_rollout_parameters(self) -> str:
+        """Return the evaluation settings that change rollouts of kept policies, as a tracked parameter."""
+        return tracked(self.config.evaluation.model_dump(include=CURVE_ROLLOUT_SETTINGS))
+
+    def score_parameters(self) -> str:
+        """Return the evaluation settings behind the scores of final policies, as a tracked parameter."""
+        return tracked(self.config.evaluation.model_dump(mode="json", exclude=CURVE_SETTINGS))
+
+    def trained_runs(self) -> list[Run]:
+        """Return the runs that are trained here; a custom method's are not, and have no curve."""
+        return [run for run in self.method_runs() if run["method"] in self.config.methods]
+
+    def curve_policies(self) -> list[str]:
+        """Return the template of the policies kept along a training; none where no curve is asked for.
+
+        Their number is part of the name and not of a training's parameters: a run that lacks them is trained
+        again for them, and asking for none reruns nothing.
+        """
+        points = self.config.evaluation.curve_points
+        return [self.path(paths.CURVE_POLICIES, points=points)] if points else []
+
+    def curve_runs(self) -> list[Run]:
+        """Return the runs that have a learning curve.
+
+        Raises:
+            UserError: no curve is asked for, or no configured method is trained here.
+        """
+        runs = self.trained_runs() if self.config.evaluation.curve_points else []
+        if not runs:
+            raise UserError(
+                "this configuration has no learning curves",
+                expected="evaluation.curve_points above 0, and a method that is trained here",
+                found=f"evaluation.curve_points: {self.config.evaluation.curve_points}",
+                hint="set evaluation.curve_points, e.g. to 20; trainings without kept policies are run again",
+            )
+        return runs
+
+    def if_curves(self, template: str, extensions: Iterable[str]) -> list[str]:
+        """Fill a template for each extension; no file where no learning curve is asked for."""
+        asked = self.config.evaluation.curve_points and self.trained_runs()
+        return [self.path(template, extension=each) for each in extensions] if asked else []
+
     def cost_runs(self, variant: str | None = None) -> list[Run]:
         """Return the runs of the methods that learn a cost; of one variant if it is given."""
         from safemil.methods.cost_learner import learns_cost  # brings torch along
@@ -253,6 +298,10 @@ class Plan:
         methods = {method for method in self.config.methods if learns_cost(method)}
         runs = [run for run in self.method_runs() if run["method"] in methods]
         return [run for run in runs if variant in (None, run["variant"])]
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables of rows: episodes, runs, and episodes of curves if there are any."""
+        return ["episodes", "runs", *self.if_curves("curve_episodes", [""])]
 
     def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no configured method learns a cost."""

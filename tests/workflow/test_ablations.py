@@ -175,6 +175,12 @@ def test_a_resolved_configuration_reads_back_as_itself() -> None:
     assert list(config.ablations) == list(raw)
 
 
+def test_settings_of_learning_curves_decide_nothing_of_an_ablation() -> None:
+    own = Plan(make()).ablation_parameters("k")
+    assert Plan(make(evaluation={"curve_points": 5})).ablation_parameters("k") == own
+    assert Plan(make(evaluation={"cost_limit": 5})).ablation_parameters("k") != own
+
+
 def test_cells_are_named_once(finished: Project) -> None:
     config = parse_config(copy.deepcopy(TINY), "tiny")
     runs = ablation_runs(config, "sizes")

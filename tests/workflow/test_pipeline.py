@@ -24,7 +24,13 @@ def edit(project: Project, file: str, old: str, new: str) -> None:
 def test_every_promised_file_is_there(finished: Project) -> None:
     expected = [
         *[f"results/tiny/tables/main.{e}" for e in ("csv", "md", "tex")],
-        *[f"figures/tiny/main.{e}" for e in ("png", "pdf", "csv")],
+        *[
+            f"figures/tiny/{f}.{e}"
+            for f in ("main", "plane", "learning_curves")
+            for e in ("png", "pdf", "csv")
+        ],
+        *[f"results/tiny/tables/learning_curves.{e}" for e in ("csv", "md")],
+        *[f"results/tiny/{table}.parquet" for table in ("episodes", "curve_episodes", "runs")],
         *[f"results/tiny/tables/fairness.{e}" for e in ("csv", "md", "tex")],
         *[f"results/tiny/tables/theory.{e}" for e in ("csv", "md")],
         *[f"figures/tiny/theory.{e}" for e in ("png", "pdf", "csv")],
@@ -152,9 +158,15 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "train_method": 2,
         "evaluate_policy": 2,
         "gather_episodes": 1,
+        "evaluate_curve": 2,
+        "gather_curves": 1,
+        "table_learning_curves": 1,
+        "figure_learning_curves": 1,
+        "gather_runs": 1,
         "table_main": 1,
         "table_fairness": 1,
         "figure_main": 1,
+        "figure_plane": 1,
         "evaluate_cost": 2,
         "table_learned_cost": 1,
         "figure_learned_cost": 1,

@@ -5,8 +5,8 @@ rule evaluate_policy:
     """Roll out one trained policy by its mean action, on the episodes that all methods share."""
     input:
         policy=PLAN.path(paths.POLICY),
-        # Of custom methods alone, whose policies are checked first.
-        record=lambda wildcards: PLAN.accepted_record(dict(wildcards.items())),
+        # Of a custom method, written by the rule that checks its policy.
+        record=PLAN.path(paths.RUN_RECORD),
     output:
         PLAN.path(paths.EPISODES),
     log:
@@ -25,7 +25,7 @@ rule evaluate_policy:
     shell:
         "safemil evaluate --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policy {input.policy:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --record {input.record:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_constrained:

@@ -9,6 +9,8 @@ rule tables:
         expand(PLAN.path(paths.FAIRNESS_TABLE), extension=["csv", "md", "tex"]),
         expand(PLAN.path(paths.THEORY_TABLE), extension=["csv", "md"]),
         PLAN.ablations_in_all(paths.ABLATION_TABLE, ["csv", "md", "tex"]),
+        PLAN.path(paths.RUNS),
+        PLAN.if_curves(paths.LEARNING_CURVES_TABLE, ["csv", "md"]),
         lambda wildcards: PLAN.if_cost_is_learned(
             paths.LEARNED_COST_TABLE, ["csv", "md", "tex"]
         ),
@@ -32,7 +34,7 @@ rule table_main:
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
-        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
+        settings=PLAN.score_parameters(),
         code=source_digest("safemil.evaluation.outputs", "safemil.evaluation.tables"),
     shell:
         "safemil table --config {params.config:q} --episodes {input.episodes:q}"
