@@ -118,29 +118,34 @@ def smoothed(judged: Sequence[Judged]) -> list[Judged]:
 def choose_reference(task: Task, judged: Sequence[Judged]) -> Judged:
     """Return the best snapshot within `REFERENCE_COST`, judged on `REFERENCE_EPISODES` episodes.
 
-    The `REFERENCE_CANDIDATES` snapshots with the highest smoothed return within the cost limit are judged
-    anew by their mean action; if none of them keeps to `REFERENCE_COST`, the cheapest is taken.
+    The `REFERENCE_CANDIDATES` snapshots with the highest smoothed return within the cost limit (the cheapest
+    ones, where none is within it) are judged anew by their mean action. If none of them keeps to
+    `REFERENCE_COST`, the cheapest is taken.
 
     Raises:
-        UserError: no snapshot is that safe.
+        UserError: no snapshot keeps to the cost limit.
     """
-    safe = [item for item in smoothed(judged) if item.mean_cost <= COST_LIMIT]
-    if not safe:
-        lowest = min(item.mean_cost for item in smoothed(judged))
-        raise UserError(
-            "no snapshot can be the constrained reference",
-            expected=f"mean cost <= {COST_LIMIT:g}",
-            found=f"{lowest:.1f} at the lowest",
-            where=task.name,
-            hint="train with a larger penalty or longer",
-        )
-    best = sorted(safe, key=lambda item: -item.mean_return)[:REFERENCE_CANDIDATES]
+    smooth = smoothed(judged)
+    best = sorted(
+        (item for item in smooth if item.mean_cost <= COST_LIMIT), key=lambda item: -item.mean_return
+    ) or sorted(smooth, key=lambda item: item.mean_cost)
     again = []
-    for item in best:
+    for item in best[:REFERENCE_CANDIDATES]:
         mean_return, mean_cost = _means(task, item.snapshot, REFERENCE_EPISODES, None)
         again.append(Judged(item.snapshot, mean_return, mean_cost, item.noisy_cost))
     within = [item for item in again if item.mean_cost <= REFERENCE_COST]
-    return max(within, key=lambda item: item.mean_return) if within else min(again, key=lambda i: i.mean_cost)
+    if within:
+        return max(within, key=lambda item: item.mean_return)
+    cheapest = min(again, key=lambda item: item.mean_cost)
+    if cheapest.mean_cost > COST_LIMIT:
+        raise UserError(
+            "no snapshot can be the constrained reference",
+            expected=f"mean cost <= {COST_LIMIT:g}",
+            found=f"{cheapest.mean_cost:.1f} at the lowest",
+            where=task.name,
+            hint="train with a larger penalty or longer",
+        )
+    return cheapest
 
 
 def ship(

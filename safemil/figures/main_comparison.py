@@ -247,7 +247,7 @@ def _legend_handles(data: pd.DataFrame) -> list[Line2D]:
     limit = data.loc[data["element"] == "cost_limit", "value"].iloc[0]
     handles = [point(_SEED_SIZE, "#444444", "one seed"), point(_MEAN_SIZE, "#444444", "mean of a learner")]
     if any(method_label(method).kind == "oracle" for method in data["method"].dropna()):
-        handles.append(point(_MEAN_SIZE, "white", "mean of an oracle (sees true labels)"))
+        handles.append(point(_MEAN_SIZE, "white", "mean of an oracle"))
     handles.append(Line2D([], [], label=f"cost limit {limit:g}", **LIMIT_LINE))
     for element, role in _ROLES.items():
         for method in data.loc[data["element"] == element, "method"].unique():

@@ -230,8 +230,12 @@ def test_reference_is_the_best_that_stays_safe_when_judged_again(monkeypatch: py
     reference = choose_reference(SWIMMER, judged)
     assert name_of[reference.snapshot.name] == "good"
     assert (reference.mean_return, reference.mean_cost) == (78, 12)
-    again.update(good=(78.0, 40.0), slow=(20.0, 30.0))
+    again.update(good=(78.0, 40.0), slow=(20.0, 22.0))
     assert name_of[choose_reference(SWIMMER, judged).snapshot.name] == "slow"
+    # Where none seems safe at first, the cheapest are judged anew all the same.
+    again["costly"] = (150.0, 24.0)
+    assert choose_reference(SWIMMER, judged[-1:]).mean_cost == 24
+    again["costly"] = (150.0, 90.0)
     with pytest.raises(UserError, match=r"90\.0"):
         choose_reference(SWIMMER, judged[-1:])
 
