@@ -4,7 +4,7 @@
 #   snakemake --cores all all --configfile config/quick.yaml       a first look within 10 minutes
 #   snakemake --cores 1 figure_main --configfile ...               redraws one figure
 #
-# Targets: all, data, train, tables, figures, figure_main, behavior.
+# Targets: all, data, train, tables, figures, figure_main, claims, behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -23,6 +23,7 @@ include: "workflow/rules/rollout.smk"
 include: "workflow/rules/learned_cost.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 localrules:
@@ -39,6 +40,7 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+        rules.claims.output,
         rules.data.input,
 
 

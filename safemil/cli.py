@@ -12,6 +12,9 @@ import click
 from safemil.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from safemil.config import Config
     from safemil.training.train import RunRequest
 
 PATH = click.Path(path_type=Path)
@@ -315,13 +318,32 @@ def evaluate_reference(
 
 @cli.command()
 @click.argument("files", type=PATH, nargs=-1, required=True)
+@click.option("--config", "config_path", type=PATH, help="Resolved configuration: ask for exactly its runs.")
 @OUTPUT
-def gather(files: tuple[Path, ...], output: Path) -> None:
-    """Put the episode tables FILES into one, after checking that they are comparable."""
+def gather(files: tuple[Path, ...], config_path: Path | None, output: Path) -> None:
+    """Put the episode tables FILES into one, after checking that they are comparable and complete."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.completeness import check_complete
     from safemil.evaluation.episodes import gather as gather_files
     from safemil.evaluation.episodes import write_episodes
+    from safemil.workflow import Plan
 
-    write_episodes(output, gather_files(files))
+    expected = Plan(read_resolved(config_path)).expected_runs() if config_path else None
+    episodes = gather_files(files)
+    if expected is not None:
+        check_complete(episodes, expected)
+    write_episodes(output, episodes)
+
+
+def _all_episodes(path: Path, config: "Config") -> "pd.DataFrame":
+    """Read the table of all episodes and check that it is the configuration's."""
+    from safemil.evaluation.completeness import check_complete
+    from safemil.evaluation.episodes import read_episodes
+    from safemil.workflow import Plan
+
+    episodes = read_episodes(path)
+    check_complete(episodes, Plan(config).expected_runs())
+    return episodes
 
 
 @cli.command()
@@ -337,27 +359,116 @@ def table(config_path: Path, episodes: Path, directory: Path) -> None:
 
     config = read_resolved(config_path)
     limit = config.evaluation.cost_limit
-    scores = make_main_table(episodes, config.evaluation)
+    scores = make_main_table(_all_episodes(episodes, config), config.evaluation)
     notes = reference_notes(scores, cost_limit=limit)
     write_main_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
 
 
+@cli.command("table-per-task")
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--directory", type=PATH, required=True, help="Folder for per_task.csv, .md and .tex.")
+def table_per_task(config_path: Path, episodes: Path, directory: Path) -> None:
+    """Compute the main table with tasks across: one grid per score."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.outputs import make_main_table
+    from safemil.evaluation.per_task import write_per_task_table
+    from safemil.evaluation.scores import reference_notes
+
+    config = read_resolved(config_path)
+    limit = config.evaluation.cost_limit
+    scores = make_main_table(_all_episodes(episodes, config), config.evaluation)
+    notes = reference_notes(scores, cost_limit=limit)
+    write_per_task_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
+
+
+@cli.command("table-aggregate")
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--directory", type=PATH, required=True, help="Folder for aggregate.csv, .md and .tex.")
+def table_aggregate(config_path: Path, episodes: Path, directory: Path) -> None:
+    """Compute the statistics over all tasks."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.aggregate_table import aggregate_table, cells_of, left_out
+    from safemil.evaluation.aggregate_text import write_aggregate_table
+    from safemil.evaluation.scores import relative_seed_scores
+
+    config = read_resolved(config_path)
+    limit = config.evaluation.cost_limit
+    scores = relative_seed_scores(_all_episodes(episodes, config), cost_limit=limit)
+    statistics, notes = aggregate_table(scores, config.evaluation), left_out(scores)
+    cells = cells_of(scores)
+    write_aggregate_table(
+        statistics, cells, directory, run_name=config.run_name, notes=notes, cost_limit=limit
+    )
+
+
 @cli.command()
 @CONFIG
-@click.argument("name", type=click.Choice(["main"]))
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--learned-cost", type=PATH, help="learned_cost.csv of `safemil table-learned-cost`.")
+@click.option("--theory", type=PATH, help="theory.csv of `safemil theory`.")
+@click.option(
+    "--ablation",
+    "ablations",
+    type=(str, PATH, PATH),
+    multiple=True,
+    help="Name (k, h or weighting), its table (CSV) and its episodes; repeat.",
+)
+@click.option("--directory", type=PATH, required=True, help="Folder for claims.md and claims.json.")
+def claims(
+    config_path: Path,
+    episodes: Path,
+    learned_cost: Path | None,
+    theory: Path | None,
+    ablations: tuple[tuple[str, Path, Path], ...],
+    directory: Path,
+) -> None:
+    """Decide the paper's claims; what is not given makes claims `not measured`."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.claims.inputs import ClaimInputs, SeedScores, Table, read_ablation
+    from safemil.evaluation.claims.parts import Judge
+    from safemil.evaluation.claims.report import write_claims
+    from safemil.evaluation.learned_cost_table import read_learned_cost_table
+    from safemil.evaluation.scores import relative_seed_scores
+    from safemil.theory.table import read_theory_table
+
+    config = read_resolved(config_path)
+    limit = config.evaluation.cost_limit
+    scores = relative_seed_scores(_all_episodes(episodes, config), cost_limit=limit)
+    inputs = ClaimInputs(
+        SeedScores(episodes.as_posix(), scores),
+        Table(learned_cost.as_posix(), read_learned_cost_table(learned_cost)) if learned_cost else None,
+        Table(theory.as_posix(), read_theory_table(theory)) if theory else None,
+        {name: read_ablation(name, table, rows, episodes, limit) for name, table, rows in ablations},
+    )
+    write_claims(inputs, Judge(config.claims, config.evaluation), directory, config.run_name)
+
+
+@cli.command()
+@CONFIG
+@click.argument("name", type=click.Choice(["main", "profiles"]))
 @click.option("--episodes", type=PATH, required=True, help="All episodes.")
 @click.option("--directory", type=PATH, required=True, help="Folder for NAME.png, NAME.pdf, NAME.csv.")
 def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> None:
     """Draw the figure NAME."""
     from safemil.config import read_resolved
-    from safemil.evaluation.episodes import read_episodes
+    from safemil.evaluation.aggregate_table import cells_of
     from safemil.evaluation.outputs import make_main_table
+    from safemil.evaluation.profiles import performance_profiles
+    from safemil.evaluation.scores import relative_seed_scores
     from safemil.figures.main_comparison import main_comparison
+    from safemil.figures.profiles import profiles_figure
     from safemil.figures.style import save_figure
 
-    settings = read_resolved(config_path).evaluation
-    scores = make_main_table(episodes, settings)
-    drawn, plotted = main_comparison(read_episodes(episodes), scores, cost_limit=settings.cost_limit)
+    config = read_resolved(config_path)
+    settings, rows = config.evaluation, _all_episodes(episodes, config)
+    if name == "main":
+        scores = make_main_table(rows, settings)
+        drawn, plotted = main_comparison(rows, scores, cost_limit=settings.cost_limit)
+    else:
+        seeds = relative_seed_scores(rows, cost_limit=settings.cost_limit)
+        drawn, plotted = profiles_figure(performance_profiles(seeds, settings), cells_of(seeds))
     save_figure(drawn, plotted, directory / name)
 
 
@@ -462,14 +573,17 @@ def evaluate_cost(
 def table_learned_cost(config_path: Path, files: tuple[Path, ...], directory: Path) -> None:
     """Compute the table of learned costs from the scores FILES."""
     from safemil.config import read_resolved
+    from safemil.evaluation.completeness import check_learned_costs
     from safemil.evaluation.learned_cost_rows import gather_rows
     from safemil.evaluation.learned_cost_table import learned_cost_table
     from safemil.evaluation.learned_cost_text import write_learned_cost_table
+    from safemil.workflow import Plan
 
     config = read_resolved(config_path)
-    settings = config.evaluation
+    settings, rows = config.evaluation, gather_rows(files)
+    check_learned_costs(rows, Plan(config).expected_cost_runs())
     means = learned_cost_table(
-        gather_rows(files), n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
+        rows, n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
     )
     write_learned_cost_table(means, directory, run_name=config.run_name, cost_limit=settings.cost_limit)
 

@@ -21,6 +21,7 @@ from pydantic import (
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.data.split import SplitSettings
 from safemil.errors import UserError
+from safemil.evaluation.claims.settings import ClaimsSettings
 from safemil.evaluation.references import reference_method
 from safemil.evaluation.settings import EvaluationSettings
 from safemil.files import write_text
@@ -77,6 +78,7 @@ class Config(_Strict):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     theory: TheorySettings = TheorySettings()
+    claims: ClaimsSettings = ClaimsSettings()
 
     @field_validator("tasks")
     @classmethod

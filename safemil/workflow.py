@@ -5,6 +5,7 @@ The rules stay thin: each is a path template, a list from here, and one command.
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from safemil import paths
 from safemil.behavior.settings import behavior_runs, load_behavior
 from safemil.config import Config
 from safemil.data.local import local_files
+from safemil.evaluation.expected_runs import ExpectedRun
 from safemil.evaluation.references import rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
@@ -113,6 +115,28 @@ class Plan:
             for reference in rolled_out_references(self.config.source)
         ]
 
+    def gathered_runs(self) -> list[Run]:
+        """Return every run whose episodes belong into the one table of the configuration."""
+        return self.method_runs() + self.reference_runs()
+
+    def expected_runs(self) -> list[ExpectedRun]:
+        """Return these runs with the gradient steps and episodes that their rows must have."""
+        return [self._expected(run, trained=True) for run in self.method_runs()] + [
+            self._expected(run, trained=False) for run in self.reference_runs()
+        ]
+
+    def expected_cost_runs(self) -> list[ExpectedRun]:
+        """Return the runs whose learned costs are scored, with their budgets."""
+        return [self._expected(run, trained=True) for run in self.cost_runs()]
+
+    def _expected(self, run: Run, *, trained: bool) -> ExpectedRun:
+        task, method, variant = str(run["task"]), str(run["method"]), str(run["variant"])
+        # What the configuration does not train decides its steps itself.
+        is_known = method in self.config.methods
+        step = (self.config.training_of(method, variant).steps if is_known else None) if trained else 0
+        key = (task, self.config.source, method, variant, int(run["seed"]))
+        return ExpectedRun(*key, step=step, episodes=self.config.evaluation.episodes)
+
     def training_parameters(self, method: str, variant: str) -> str:
         """Return what decides a training besides data and code, as a tracked parameter."""
         training = self.config.training_of(method, variant).model_dump(mode="json")
@@ -148,12 +172,18 @@ class Plan:
         return [task for task in self.config.tasks if task in described]
 
     def where_results_are(self) -> str:
-        """Return lines that name the table and the figure that exist."""
+        """Return lines that name the table, the figure and the claims that exist."""
         made = {
             "Table": Path(self.path(paths.MAIN_TABLE, extension="md")),
             "Figure": Path(self.path(paths.MAIN_FIGURE, extension="png")),
+            "Claims": Path(self.path(paths.CLAIMS, extension="md")),
         }
         return "\n".join(f"{name + ':':<8} {path}" for name, path in made.items() if path.is_file())
+
+
+def option(name: str, files: Iterable[str]) -> str:
+    """Return `--name FILE` for each file, quoted for the shell; empty where there is none."""
+    return " ".join(f"--{name} {shlex.quote(file)}" for file in files)
 
 
 def behavior_snapshots(task: str) -> list[str]:

@@ -1,0 +1,35 @@
+# From all episodes and the tables of other diagnostics to a verdict on each claim of the paper. Needs:
+# results/{run_name}/episodes.parquet, tables/theory.csv, and tables/learned_cost.csv where a method learns a cost.
+# Gives: results/{run_name}/claims.md and claims.json.
+
+
+rule claims:
+    """Decide the paper's claims by the rules of the configuration: holds, does not hold, or not measured."""
+    input:
+        episodes=PLAN.path(paths.ALL_EPISODES),
+        theory=PLAN.path(paths.THEORY_TABLE, extension="csv"),
+        learned_cost=lambda wildcards: PLAN.if_cost_is_learned(
+            paths.LEARNED_COST_TABLE, ["csv"]
+        ),
+    output:
+        markdown=PLAN.path(paths.CLAIMS, extension="md"),
+        json=PLAN.path(paths.CLAIMS, extension="json"),
+    log:
+        f"{LOGS}/claims.log",
+    benchmark:
+        f"{BENCHMARKS}/claims.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.json).parent),
+        learned_cost=lambda wildcards: option(
+            "learned-cost", PLAN.if_cost_is_learned(paths.LEARNED_COST_TABLE, ["csv"])
+        ),
+        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
+        thresholds=tracked(CONFIG.claims.model_dump(mode="json")),
+        code=source_digest("safemil.evaluation.claims.report"),
+    shell:
+        "safemil claims --config {params.config:q} --episodes {input.episodes:q} --theory {input.theory:q}"
+        " {params.learned_cost} --directory {params.directory:q} 2>&1 | tee {log:q}"
