@@ -76,11 +76,13 @@ def _draw_panel(axes: Axes, drawn: pd.DataFrame, score: str) -> None:
 def _draw_curve(axes: Axes, method: str, curve: pd.DataFrame, offset: int) -> None:
     x, y = curve["threshold"].to_numpy(), curve["share"].to_numpy()
     # Markers of different methods at different places: curves often lie on each other.
-    axes.plot(x, y, drawstyle="steps-post", markevery=(3 * offset, len(x) // 6), **_line(method))
+    places = (3 * offset, len(x) // 6)
+    axes.plot(x, y, drawstyle="steps-post", markevery=places, **_line(method))
     has_band = method_label(method).kind == "learner" and not curve["low"].isna().any()
     if has_band:
         low, high = curve["low"].to_numpy(), curve["high"].to_numpy()
-        axes.fill_between(x, low, high, step="post", color=method_style(method).colour, alpha=0.12, linewidth=0)
+        colour = method_style(method).colour
+        axes.fill_between(x, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
 
 
 def _line(method: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def test_markdown_says_everything(written):
     assert len(summary) == len(CLAIMS)
     for name, field in ClaimsSettings.model_fields.items():
         assert f"- `claims.{name}` = {field.default}: " in text
-    assert "not measured: the ablation has no 10 and no 5" in text
+    assert "not measured: the ablation h was not run" in text
     assert "(beside) (i) median over tasks of C / C'" in text
     assert "10,000 draws" in text
     assert "nan" not in text.lower().replace("unlabeled", "")

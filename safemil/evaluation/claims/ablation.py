@@ -1,6 +1,6 @@
 """Claims 4, 5 and 6: what bag size, segment length and weighting do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -38,7 +38,7 @@ def falls_with_bag_size(inputs: ClaimInputs, judge: Judge) -> Claim:
     ablation = inputs.ablations.get(BAG_SIZE)
     cells = _by_number(ablation.variants(TASK, FIXED_BAGS)) if ablation else {}
     if ablation is None or not cells:
-        nothing_there = nothing("cost by K", "the ablation of K was not run")
+        nothing_there = nothing("cost by K", f"the ablation {BAG_SIZE} was not run")
         return Claim(4, statement, (judge.decide(nothing_there, judge.cost_below_zero()),))
     parts = [_slope(ablation, judge, cells, FIXED_BAGS)]
     parts += _near_zero(ablation, judge, cells)
@@ -93,14 +93,11 @@ def _level_return(ablation: Ablation, judge: Judge, cells: Cells) -> Iterator[Pa
 
 def level_in_length(inputs: ClaimInputs, judge: Judge) -> Claim:
     """Return claim 5: the costs at any two of the paper's segment lengths are within the margin."""
-    statement = "On Swimmer-Velocity cost is level in H = 1, 5, 10 at K = 128."
-    ablation = inputs.ablations.get(SEGMENT_LENGTH)
-    cells = _by_number(ablation.variants(TASK)) if ablation else {}
     parts = []
-    for longer, shorter in combinations(reversed(LENGTHS), 2):
-        text = f"{task_display(TASK)}: cost at H = {longer} − at H = {shorter}"
-        parts.append(_alike(ablation, judge, TASK, cells, (longer, shorter), "cost", text))
-    return Claim(5, statement, tuple(parts))
+    for pair in combinations(reversed(LENGTHS), 2):
+        text = f"{task_display(TASK)}: cost at H = {pair[0]} − at H = {pair[1]}"
+        parts.append(_alike(inputs, judge, SEGMENT_LENGTH, TASK, pair, "cost", text))
+    return Claim(5, "On Swimmer-Velocity cost is level in H = 1, 5, 10 at K = 128.", tuple(parts))
 
 
 def alike_in_weighting(inputs: ClaimInputs, judge: Judge) -> Claim:
@@ -109,28 +106,32 @@ def alike_in_weighting(inputs: ClaimInputs, judge: Judge) -> Claim:
         "Weighting trajectories and weighting state-action pairs are alike on Swimmer-Velocity and "
         "Point-Goal1."
     )
-    ablation = inputs.ablations.get(WEIGHTING)
-    parts = []
+    pair, parts = (TRAJECTORY, STATE_ACTION), []
     for task in ALIKE_TASKS:
-        cells = ablation.variants(task) if ablation else {}
         for score, name in (("cost", "cost"), ("return_norm", "normalised return")):
             text = f"{task_display(task)}: {name}, {TRAJECTORY} − {STATE_ACTION}"
-            parts.append(_alike(ablation, judge, task, cells, (TRAJECTORY, STATE_ACTION), score, text))
+            parts.append(_alike(inputs, judge, WEIGHTING, task, pair, score, text))
     return Claim(6, statement, tuple(parts))
 
 
 def _alike(
-    ablation: Ablation | None,
+    inputs: ClaimInputs,
     judge: Judge,
+    name: str,
     task: str,
-    cells: Cells,
-    pair: Sequence[str],
+    pair: tuple[str, str],
     score: str,
     statement: str,
 ) -> Part:
+    """Return whether a score is the same at two values of an ablation, up to the margin."""
     bound = judge.return_within() if score == "return_norm" else judge.cost_within()
+    ablation = inputs.ablations.get(name)
+    if ablation is None:
+        return judge.decide(nothing(statement, f"the ablation {name} was not run"), bound)
+    cells = ablation.variants(task)
+    cells = _by_number(cells) if name == SEGMENT_LENGTH else cells
     absent = [x for x in pair if x not in cells]
-    if ablation is None or absent:
+    if absent:
         reason = f"the ablation has no {' and no '.join(absent)} on {task_display(task)}"
         return judge.decide(nothing(statement, reason), bound)
     first, second = (cells[x] for x in pair)
