@@ -41,7 +41,8 @@ def probability_of_improvement(larger: Strata, smaller: Strata) -> NDArray[np.fl
     Returns:
         Shape (...), from 0 to 1; 0.5 where neither is better.
     """
-    return np.mean([_share_above(x, y) for x, y in zip(larger, smaller, strict=True)], axis=0)
+    shares = [_share_above(x, y) for x, y in zip(larger, smaller, strict=True)]
+    return np.asarray(np.mean(shares, axis=0))
 
 
 def _share_above(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

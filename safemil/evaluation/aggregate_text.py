@@ -153,27 +153,23 @@ def _heading(table: pd.DataFrame, cells: pd.DataFrame) -> str:
 
 
 def aggregate_markdown(
-    table: pd.DataFrame, cells: pd.DataFrame, *, run_name: str, notes: Sequence[str], cost_limit: float
+    table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str
 ) -> str:
-    """Return the table as a Markdown document that says its tasks, budget, source and rules."""
+    """Return the table as a Markdown document that says its tasks, budget and source, and ends in remarks."""
     source = ", ".join(sorted(cells["source"].unique()))
     lines = [f"# Over all tasks: run `{run_name}`, source `{source}`", "", _heading(table, cells), ""]
     for statistic, columns, groups in _grids(table):
         lines += [f"## {_TITLES[statistic]}", "", *grid_markdown(columns, groups), ""]
-    remarks = [*_legend(table, cost_limit), *_factor_notes(table), *notes]
     return "\n".join([*lines, "## How to read it", "", *(f"- {escape(line)}" for line in remarks), ""])
 
 
-def aggregate_latex(
-    table: pd.DataFrame, cells: pd.DataFrame, *, run_name: str, notes: Sequence[str], cost_limit: float
-) -> str:
-    """Return a booktabs table per statistic, then the legend."""
+def aggregate_latex(table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str) -> str:
+    """Return a booktabs table per statistic, then the remarks."""
     lines = ["% Generated from the episode rows; needs \\usepackage{booktabs}."]
     for statistic, columns, groups in _grids(table):
         caption = f"{_TITLES[statistic]}, run {run_name}. {_heading(table, cells)}"
         label = f"tab:aggregate-{statistic}".replace("_", "-")
         lines += ["", *grid_latex(columns, groups, caption=caption, label=label)]
-    remarks = [*_legend(table, cost_limit), *_factor_notes(table), *notes]
     return "\n".join([*lines, "", *remark_lines(remarks), ""])
 
 
@@ -196,10 +192,10 @@ def write_aggregate_table(
         notes: further sentences, without markup.
         cost_limit: the limit of the scores, stated in the legend.
     """
-    stated = {"run_name": run_name, "notes": notes, "cost_limit": cost_limit}
+    remarks = [*_legend(table, cost_limit), *_factor_notes(table), *notes]
     texts = {
         "aggregate.csv": csv_text(table),
-        "aggregate.md": aggregate_markdown(table, cells, **stated),
-        "aggregate.tex": aggregate_latex(table, cells, **stated),
+        "aggregate.md": aggregate_markdown(table, cells, remarks, run_name),
+        "aggregate.tex": aggregate_latex(table, cells, remarks, run_name),
     }
     return [write_text(directory / name, text) for name, text in texts.items()]

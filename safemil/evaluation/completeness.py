@@ -117,19 +117,18 @@ def check_equal(rows: pd.DataFrame, column: str, name: str, by: Sequence[str] = 
         by: columns; one group when left out.
 
     Raises:
-        UserError: names the cells that have another value than most.
+        UserError: names every value and the cells that have it.
     """
     for group in [group for _, group in rows.groupby(list(by))] if by else [rows]:
         if group[column].nunique() > 1:
             cells = group.drop_duplicates([*CELL, column])
-            usual = group[column].mode().iloc[0]
-            shown = [
-                "/".join(row[part] for part in CELL) + f" has {row[column]}"
-                for row in cells[cells[column] != usual].to_dict("records")
+            found = [
+                f"{value} in {_some(['/'.join(cell) for cell in having[CELL].itertuples(index=False)])}"
+                for value, having in cells.groupby(column)
             ]
             raise UserError(
                 f"methods with different {name} are compared",
-                expected=f"the same {name} for all; most have {usual}",
-                found=_some(shown),
+                expected=f"the same {name} for all",
+                found="; ".join(found),
                 hint="run them all with one budget",
             )

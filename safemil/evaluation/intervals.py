@@ -109,4 +109,4 @@ def stratified_interval(
 def _resampled(
     values: NDArray[np.float64], count: int, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    return values[generator.integers(len(values), size=(count, len(values)))]
+    return np.asarray(values[generator.integers(len(values), size=(count, len(values)))])

@@ -41,7 +41,7 @@ def learned_cost_table(
         held-out sets, then methods.
 
     Raises:
-        UserError: a run lacks a score, or a held-out set that others of its task have.
+        UserError: a run lacks a score, or a held-out set that other seeds have.
     """
     _check_whole(rows)
     groups = rows.groupby([*CELL, "held_out"], sort=True)
@@ -53,19 +53,19 @@ def learned_cost_table(
 
 
 def _check_whole(rows: pd.DataFrame) -> None:
-    sets = rows.groupby("task")["held_out"].unique()
+    sets = rows.groupby(CELL)["held_out"].unique()
     present = set(rows[[*CELL, "seed", "held_out", "score"]].itertuples(index=False, name=None))
     lacking = [
         "{}/{}/{}/{} seed {}: {} on {}".format(*run, score, held_out)
         for run in rows[[*CELL, "seed"]].drop_duplicates().itertuples(index=False, name=None)
-        for held_out in sets[run[0]]
+        for held_out in sets[run[:-1]]
         for score in SCORES
         if (*run, held_out, score) not in present
     ]
     if lacking:
         raise UserError(
             "scores of learned costs are missing",
-            expected="every score on every held-out set of the task, for every run",
+            expected="every score for every run, and the same held-out sets for all seeds",
             found=", ".join(lacking[:SHOWN])
             + (f" and {len(lacking) - SHOWN} more" if lacking[SHOWN:] else ""),
             hint="score these runs again",
@@ -133,8 +133,8 @@ def read_learned_cost_table(path: Path) -> pd.DataFrame:
     ]
     if len(repeated) or unexplained:
         rows = ["/".join(row) for row in repeated[key].itertuples(index=False)]
-        found = "; ".join(
+        problems = "; ".join(
             [*(f"twice {row}" for row in rows), *(f"no value and no reason {u}" for u in unexplained)]
         )
-        raise UserError("rows of the table of learned costs cannot be used", found=found, where=path)
+        raise UserError("rows of the table of learned costs cannot be used", found=problems, where=path)
     return table

@@ -1,7 +1,8 @@
 """The main table turned around: one grid per score, methods down and tasks across, default variants only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -52,25 +53,24 @@ def per_task_table(main: pd.DataFrame) -> pd.DataFrame:
 
 def _grid(rows: pd.DataFrame, score: str, tasks: Sequence[str]) -> Iterator[GridGroup]:
     methods = sorted(rows["method"].unique(), key=method_order)
-    by_cell = rows.set_index(["method", "task"])
+    by_cell = {(row["method"], row["task"]): row for row in rows.to_dict("records")}
     digits = {
         task: 2 if score == "return_norm" else digits_of(rows.loc[rows["task"] == task, "value"])
         for task in tasks
     }
     groups: dict[Kind, list[GridRow]] = {}
     for method in methods:
-        cells = [_cell(by_cell, method, task, digits[task]) for task in tasks]
+        cells = [_cell(by_cell.get((method, task)), digits[task]) for task in tasks]
         label = method_label(method)
         groups.setdefault(label.kind, []).append(GridRow(label.display, cells))
     for kind, grid_rows in groups.items():
         yield GridGroup("" if kind == "learner" else KIND_HEADINGS[kind], grid_rows)
 
 
-def _cell(by_cell: pd.DataFrame, method: str, task: str, digits: int) -> ScoreText:
-    if (method, task) not in by_cell.index:
+def _cell(cell: Mapping[Hashable, Any] | None, digits: int) -> ScoreText:
+    if cell is None:
         return ScoreText(NOT_RUN)
-    cell = by_cell.loc[(method, task)]
-    return estimate_text(cell["value"], cell["low"], cell["high"], digits=digits, bold=bool(cell["bold"]))
+    return estimate_text(cell["value"], cell["low"], cell["high"], digits=digits, bold=cell["bold"])
 
 
 def _grids(table: pd.DataFrame) -> Iterator[tuple[str, list[str], list[GridGroup]]]:

@@ -29,8 +29,14 @@ def safemil(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ),
         (["behavior-train", "--task", "swimmer", "--run", "x", "--directory", "out"], "swimmer_velocity"),
         (["table", "--config", "absent.json", "--episodes", "e", "--directory", "out"], "absent.json"),
-        (["table-per-task", "--config", "absent.json", "--episodes", "e", "--directory", "out"], "absent.json"),
-        (["table-aggregate", "--config", "absent.json", "--episodes", "e", "--directory", "o"], "absent.json"),
+        (
+            ["table-per-task", "--config", "absent.json", "--episodes", "e", "--directory", "out"],
+            "absent.json",
+        ),
+        (
+            ["table-aggregate", "--config", "absent.json", "--episodes", "e", "--directory", "o"],
+            "absent.json",
+        ),
         (["claims", "--config", "absent.json", "--episodes", "e", "--directory", "out"], "absent.json"),
         (["gather", "x", "--config", "absent.json", "--output", "out"], "absent.json"),
         (["fairness", "--config", "absent.json", "--directory", "out"], "absent.json"),

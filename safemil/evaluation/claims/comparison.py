@@ -138,5 +138,5 @@ def _factor_rows(scores: SeedScores, factor: Factor) -> tuple[Rows, ...]:
     everywhere, _ = methods_on_all_tasks(scores.frame)
     methods = [name for name in (SUBJECT, *PAPER_BASELINES) if name in everywhere]
     cells = [(task, name, scores.cell(task, name)) for task in factor.tasks for name in methods]
-    own = [scores.rows(task, name, DEFAULT_VARIANT, cell.index) for task, name, cell in cells]
+    own = [scores.rows(task, name, DEFAULT_VARIANT, cell.index.tolist()) for task, name, cell in cells]
     return (*own, *(rows for task in factor.tasks for rows in scores.reference_rows(task)))

@@ -111,7 +111,7 @@ def _theory_part(table: Table, rows: pd.DataFrame, where: dict[str, Any], name: 
     if rows.empty:
         return replace(part, reason="not simulated")
     deviation = rows["frequency"] - rows["formula"]
-    worst = rows.loc[deviation.abs().idxmax()]
+    worst = rows.iloc[int(deviation.abs().argmax())]
     n = int(worst["n"])
     ends = exact_interval(round(worst["frequency"] * n), n, 1.0 - (1.0 - CONFIDENCE) / len(rows))
     interval = ends[0] - worst["formula"], ends[1] - worst["formula"]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ class SeedScores:
     def rows(self, task: str, method: str, variant: str, seeds: Sequence[int]) -> Rows:
         """Return which rows of the file the scores of these seeds are from."""
         cell = self.cell(task, method, variant).loc[list(seeds)]
-        where = {"task": task, "method": method, "variant": variant, "seed": [int(seed) for seed in seeds]}
+        where: dict[str, Any] = {"task": task, "method": method, "variant": variant, "seed": list(seeds)}
         where |= {"source": cell["source"].iloc[0], "step": int(cell["step"].iloc[0])}
         return Rows(self.file, where, int(cell["n_episodes"].sum()))
 
@@ -55,14 +56,16 @@ class SeedScores:
         scores = SeedScores(self.reference_file or self.file, self.frame)
         methods = (constrained_reference_of(source), RANDOM_REFERENCE)
         cells = [(method, scores.cell(task, method)) for method in methods]
-        return tuple(scores.rows(task, method, DEFAULT_VARIANT, cell.index) for method, cell in cells)
+        return tuple(
+            scores.rows(task, method, DEFAULT_VARIANT, cell.index.tolist()) for method, cell in cells
+        )
 
     def single(self, task: str, cell: tuple[str, str], score: str, statement: str) -> Sample:
         """Return a score of one cell by seed."""
         rows = self.cell(task, *cell)
         if rows.empty:
             return nothing(statement, f"{row_name(*cell)} was not run on {task_display(task)}")
-        evidence = (self.rows(task, *cell, rows.index), *self._references_of(task, score))
+        evidence = (self.rows(task, *cell, rows.index.tolist()), *self._references_of(task, score))
         return Sample(statement, rows[score].to_numpy(dtype=np.float64), evidence)
 
     def paired(
@@ -84,7 +87,7 @@ class SeedScores:
         if seeds.empty:
             return nothing(statement, "they have no seed in common")
         values = [rows.loc[seeds, score].to_numpy(dtype=np.float64) for rows in cells]
-        evidence = tuple(self.rows(task, *cell, seeds) for cell in (first, second))
+        evidence = tuple(self.rows(task, *cell, seeds.tolist()) for cell in (first, second))
         references = self._references_of(task, score, pair=True)
         return Sample(statement, values[0] - values[1], (*evidence, *references))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 PLACE = Path(__file__).with_name("rliable.json")
-RESAMPLES = 2_000
+RESAMPLES = 20_000
 THRESHOLDS = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
