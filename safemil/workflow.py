@@ -5,6 +5,7 @@ The rules stay thin: each is a path template, a list from here, and one command.
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from safemil.behavior.settings import behavior_runs, load_behavior
 from safemil.config import DEFAULT_VARIANT, Config
 from safemil.data.local import local_files
 from safemil.errors import UserError
+from safemil.evaluation.expected_runs import ExpectedRun
 from safemil.evaluation.references import reference_method, rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
@@ -27,6 +29,9 @@ CURVE_ROLLOUT_SETTINGS = {"curve_episodes", "n_environments", "fast_simulator"}
 
 # Those of the learning curves alone, on which no score of a final policy depends.
 CURVE_SETTINGS = {"curve_points", "curve_episodes", "level_tolerance"}
+
+# The ablations that the paper's claims are about (claims 4, 5 and 6).
+CLAIMED_ABLATIONS = ("k", "h", "weighting")
 
 # The module that trains a method of either kind.
 TRAINERS: dict[MethodKind, str] = {
@@ -201,6 +206,41 @@ class Plan:
             for reference in rolled_out_references(self.config.source)
         ]
 
+    def gathered_runs(self) -> list[Run]:
+        """Return every run whose episodes belong into the one table of the configuration."""
+        return self.method_runs() + self.reference_runs()
+
+    def expected_runs(self) -> list[ExpectedRun]:
+        """Return these runs with the gradient steps and episodes that their rows must have."""
+        return self._expected(self.gathered_runs(), self.config.evaluation.episodes)
+
+    def expected_ablation_runs(self, name: str) -> list[ExpectedRun]:
+        """Return the runs of an ablation with their budgets, as `expected_runs`."""
+        return self._expected(self.ablation_cells(name), self.config.evaluation.episodes)
+
+    def expected_curve_runs(self) -> list[ExpectedRun]:
+        """Return the runs that have a learning curve, with the budgets of its last point."""
+        return self._expected(self.curve_runs(), self.config.evaluation.curve_episodes)
+
+    def expected_cost_runs(self) -> list[ExpectedRun]:
+        """Return the runs whose learned costs are scored, with their budgets."""
+        return self._expected(self.cost_runs(), self.config.evaluation.episodes)
+
+    def _expected(self, runs: Iterable[Run], episodes: int) -> list[ExpectedRun]:
+        found = []
+        for run in runs:
+            task, method, variant = str(run["task"]), str(run["method"]), str(run["variant"])
+            key = (task, self.config.source, method, variant, int(run["seed"]))
+            found.append(ExpectedRun(*key, step=self._expected_step(method, variant), episodes=episodes))
+        return found
+
+    def _expected_step(self, method: str, variant: str) -> int | None:
+        """Return a policy's gradient steps: 0 for references, None for programs, which say it themselves."""
+        if method in self.config.custom_methods:
+            return None
+        is_trained = method in self.config.methods
+        return self.config.training_of(method, variant).steps if is_trained else 0
+
     def ablation_cells(self, name: str) -> list[Run]:
         """Return every run that the points of an ablation show, the references included."""
         found = ablation_runs(self.config, name)
@@ -229,8 +269,25 @@ class Plan:
 
     def ablations_in_all(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each ablation that `all` includes and that has something to run."""
-        names = [name for name in self.config.ablations_in_all if is_run(self.config, name)]
+        names = self._ablation_names()
         return [self.path(template, ablation=name, extension=each) for name in names for each in extensions]
+
+    def _ablation_names(self) -> list[str]:
+        return [name for name in self.config.ablations_in_all if is_run(self.config, name)]
+
+    def claimed_ablations(self) -> dict[str, tuple[str, str]]:
+        """Return table (CSV) and episodes of the ablations that claims are about, by their names.
+
+        They are those that `all` includes; without its ablation a claim is not measured.
+        """
+        return {
+            name: (
+                self.path(paths.ABLATION_TABLE, ablation=name, extension="csv"),
+                self.path(paths.ABLATION_EPISODES, ablation=name),
+            )
+            for name in self._ablation_names()
+            if name in CLAIMED_ABLATIONS
+        }
 
     def training_parameters(self, method: str, variant: str) -> str:
         """Return what decides a training besides data and code, as a tracked parameter."""
@@ -317,16 +374,22 @@ class Plan:
         return [task for task in self.config.tasks if task in described]
 
     def where_results_are(self) -> str:
-        """Return lines that name the table and the figure that exist."""
+        """Return lines that name the table, the figure and the claims that exist."""
         made = {
             "Table": Path(self.path(paths.MAIN_TABLE, extension="md")),
             "Figure": Path(self.path(paths.MAIN_FIGURE, extension="png")),
+            "Claims": Path(self.path(paths.CLAIMS, extension="md")),
         }
         return "\n".join(f"{name + ':':<8} {path}" for name, path in made.items() if path.is_file())
 
 
 def _any_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names)) or "(?!)"  # which matches nothing
+
+
+def option(name: str, *values: str) -> str:
+    """Return `--name VALUE ...`, quoted for the shell; empty where there is no value."""
+    return " ".join([f"--{name}", *map(shlex.quote, values)]) if values else ""
 
 
 def behavior_snapshots(task: str) -> list[str]:

@@ -43,9 +43,10 @@ rule gather_curves:
         ENVIRONMENT
     threads: 1
     params:
-        code=source_digest("safemil.evaluation.episodes"),
+        config=RESOLVED_CONFIG,
+        code=source_digest("safemil.evaluation.completeness"),
     shell:
-        "safemil gather {input:q} --output {output:q} 2>&1 | tee {log:q}"
+        "safemil gather --config {params.config:q} --curves {input:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule table_learning_curves:
@@ -68,7 +69,9 @@ rule table_learning_curves:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
         code=source_digest(
-            "safemil.evaluation.levelling", "safemil.evaluation.learning_curves_text"
+            "safemil.evaluation.levelling",
+            "safemil.evaluation.learning_curves_text",
+            "safemil.evaluation.completeness",
         ),
     shell:
         "safemil table-learning-curves --config {params.config:q} --curves {input.curves:q}"
@@ -95,7 +98,9 @@ rule figure_learning_curves:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.png).parent),
         settings=PLAN.score_parameters(),
-        code=source_digest("safemil.figures.learning_curves"),
+        code=source_digest(
+            "safemil.figures.learning_curves", "safemil.evaluation.completeness"
+        ),
     shell:
         "safemil figure-learning-curves --config {params.config:q} --curves {input.curves:q}"
         " --episodes {input.episodes:q} --directory {params.directory:q} 2>&1 | tee {log:q}"

@@ -73,9 +73,9 @@ rule evaluate_random:
 
 
 rule gather_episodes:
-    """Put all episodes into one table, after checking that they are comparable."""
+    """Put all episodes into one table, after checking that they are comparable and that no run is missing."""
     input:
-        PLAN.paths(paths.EPISODES, PLAN.method_runs() + PLAN.reference_runs()),
+        PLAN.paths(paths.EPISODES, PLAN.gathered_runs()),
     output:
         PLAN.path(paths.ALL_EPISODES),
     log:
@@ -86,6 +86,7 @@ rule gather_episodes:
         ENVIRONMENT
     threads: 1
     params:
-        code=source_digest("safemil.evaluation.episodes"),
+        config=RESOLVED_CONFIG,
+        code=source_digest("safemil.evaluation.completeness"),
     shell:
-        "safemil gather {input:q} --output {output:q} 2>&1 | tee {log:q}"
+        "safemil gather --config {params.config:q} {input:q} --output {output:q} 2>&1 | tee {log:q}"
