@@ -174,14 +174,18 @@ def _draw_curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any], shift: fl
         seeds["position"],
         seeds["value"],
         linestyle="none",
-        marker=".",
-        markersize=3,
+        marker="o",
+        markersize=2.6,
         color=style["color"],
         alpha=0.45,
         markeredgewidth=0,
         transform=transform,
     )
-    axes.plot(means["position"], means["value"], markersize=4.5, transform=transform, zorder=3, **style)
+    # Categories have no between: their points are not joined.
+    joined = {} if means["x"].map(lambda x: isinstance(x, int | float)).all() else {"linestyle": "none"}
+    axes.plot(
+        means["position"], means["value"], markersize=4.5, transform=transform, zorder=3, **(style | joined)
+    )
     bars = means.dropna(subset=["low", "high"])
     axes.vlines(
         bars["position"], bars["low"], bars["high"], color=style["color"], linewidth=1, transform=transform
@@ -207,7 +211,7 @@ def _legend(data: pd.DataFrame, curves: Sequence[tuple[str, str]], cost_limit: f
     for place, (series, method) in enumerate(curves):
         label = series if len(methods) == 1 else method_label(method).display
         handles.append(Line2D([], [], label=label, markersize=4.5, **_curve_style(curves, place)))
-    dot: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 4, "color": "#444444"}
+    dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.6, "color": "#444444"}
     handles += [
         Line2D([], [], label="one seed", **dot),
         Line2D([], [], label=f"cost limit {cost_limit:g}", **_LIMIT_LINE),

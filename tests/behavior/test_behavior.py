@@ -299,7 +299,7 @@ def test_noise_is_of_one_distribution_for_every_policy(tmp_path: Path) -> None:
         within = np.abs(mean) < 0.4  # two standard deviations from where clipping would show
         spreads.append((one.actions - mean)[within].std())
     assert np.ptp(spreads) < 0.03
-    assert np.mean(spreads) == pytest.approx(0.2, rel=0.05)
+    assert np.mean(spreads) == pytest.approx(0.1, rel=0.05)
 
 
 def test_shipped_reference_is_found_by_its_name(tmp_path: Path) -> None:

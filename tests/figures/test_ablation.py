@@ -79,6 +79,8 @@ def test_categories_stand_in_the_order_of_the_curve(invent) -> None:
     ticks = [label.get_text() for label in figure.axes[1].get_xticklabels()]
     assert ticks == ["trajectory", "state-action"]
     assert plotted.loc[plotted["element"] == "mean", "position"].tolist()[:2] == [0.0, 1.0]
+    joined = [line for line in figure.axes[1].get_lines() if line.get_marker() == "*"]
+    assert [line.get_linestyle() for line in joined] == ["None", "None"]
 
 
 def test_too_few_seeds_have_no_bars(invent) -> None:

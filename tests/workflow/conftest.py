@@ -19,7 +19,7 @@ TINY = {
     "seeds": [0],
     "methods": {
         "bc": {"default": {}},
-        "safemil": {"default": {}, "k1": {"training": {"bag_size": 1}}},
+        "safemil": {"default": {}, "small": {"training": {"bag_size": 1}}},
         "bc_safe": {"default": {}},
         "coptidice": {"default": {}},
     },

@@ -194,12 +194,12 @@ def test_cells_are_named_once(finished: Project) -> None:
     runs = ablation_runs(config, "sizes")
     assert runs.tasks == ("point_circle2",)
     assert runs.points == (
-        ShownPoint("safemil", "k1", "bags", 1),
+        ShownPoint("safemil", "small", "bags", 1),
         ShownPoint("safemil", "default", "bags", 8),
         ShownPoint("safemil", "segments2", "segments", 2),
         ShownPoint("safemil", "default", "segments", 8),
     )
-    assert runs.cells() == [("safemil", "k1"), ("safemil", "default"), ("safemil", "segments2")]
+    assert runs.cells() == [("safemil", "small"), ("safemil", "default"), ("safemil", "segments2")]
     # Only what no other target has trained yet is planned.
     planned = finished.planned("ablation_sizes")
     assert (planned["train_method"], planned["evaluate_policy"], planned["gather_ablation"]) == (1, 1, 1)

@@ -42,7 +42,7 @@ def test_every_promised_file_is_there(finished: Project) -> None:
             f"{RUN}/data/default/{f}"
             for f in ("training_data.hdf5", "oracle_labels.hdf5", "card.json", "card.png")
         ],
-        *[f"{RUN}/safemil/k1/seed0/{f}" for f in ("policy.safetensors", "train.csv", "run.json")],
+        *[f"{RUN}/safemil/small/seed0/{f}" for f in ("policy.safetensors", "train.csv", "run.json")],
         "results/tiny/config.json",
         "data/collected/point_circle2.hdf5",
         "data/collected/point_circle2_card/card.png",
@@ -61,7 +61,7 @@ def test_main_table_is_computed_from_the_episodes(finished: Project) -> None:
     assert keys == [
         ("bc", "default"),
         ("safemil", "default"),
-        ("safemil", "k1"),
+        ("safemil", "small"),
         ("bc_safe", "default"),
         ("coptidice", "default"),
         ("constrained_rl", "default"),
@@ -103,15 +103,15 @@ def test_fairness_table_is_read_off_the_records(finished: Project) -> None:
         ("bc", "default", "policy"),
         ("safemil", "default", "policy"),
         ("safemil", "default", "cost"),
-        ("safemil", "k1", "policy"),
-        ("safemil", "k1", "cost"),
+        ("safemil", "small", "policy"),
+        ("safemil", "small", "cost"),
         ("bc_safe", "default", "policy"),
         *[("coptidice", "default", network) for network in ("policy", "chi", "lambda", "nu", "tau")],
     ]
     assert table["transitions_per_step_min"].tolist() == [40, 40, 40, 5, 5, *[40] * 6]
     assert table["gradient_steps_max"].tolist() == [40] * 11
     text = (finished.directory / "results/tiny/tables/fairness.md").read_text()
-    assert "Variant SafeMIL (k1): transitions per policy step 5 instead of 40." in text
+    assert "Variant SafeMIL (small): transitions per policy step 5 instead of 40." in text
 
 
 def test_changing_the_theory_draws_bags_anew_and_nothing_else(editable: Project) -> None:
@@ -124,7 +124,7 @@ def test_learned_costs_are_those_of_the_methods_that_have_one(finished: Project)
     table = pd.read_csv(finished.directory / "results/tiny/tables/learned_cost.csv")
     keys = list(zip(table["held_out"], table["method"], table["variant"], strict=True))
     assert keys == [
-        (name, "safemil", variant) for name in ("all", "classes") for variant in ("default", "k1")
+        (name, "safemil", variant) for name in ("all", "classes") for variant in ("default", "small")
     ]
     with h5py.File(finished.directory / f"{RUN}/data/held_out.hdf5") as file:
         held_out = set(file["provenance"].attrs["source_index"].tolist())
@@ -215,9 +215,10 @@ def test_editing_a_comment_or_docstring_reruns_nothing(editable: Project) -> Non
 
 
 def test_changing_a_setting_reruns_what_depends_on_it(editable: Project) -> None:
-    edit(editable, "tiny.yaml", "bag_size: 1\n", "bag_size: 2\n")
+    before, after = (f"    small:\n      training:\n        bag_size: {size}\n" for size in (1, 2))
+    edit(editable, "tiny.yaml", before, after)
     assert editable.planned("all")["train_method"] == 1
-    edit(editable, "tiny.yaml", "bag_size: 2\n", "bag_size: 1\n")
+    edit(editable, "tiny.yaml", after, before)
     edit(editable, "tiny.yaml", "n_unlabelled: 8", "n_unlabelled: 6")
     planned = editable.planned("all")
     assert (planned["split"], planned["train_method"], planned["train_oracle"]) == (1, 3, 2)
