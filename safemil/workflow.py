@@ -181,14 +181,16 @@ class Plan:
 
     def _check_reads_no_labels(self, writers: Iterable[Any], method: str) -> None:
         for task in self.config.tasks:
-            labelled = {self.path(file, task=task) for file in LABELLED_FILES} | {self.source_data(task)}
+            known = [self.path(file, task=task) for file in LABELLED_FILES] + [self.source_data(task)]
+            labelled = re.compile("|".join(re.escape(file).replace(r"\{split\}", "[^/]+") for file in known))
             for rule in writers:
                 inputs = {str(item).replace("{task}", task) for item in rule.input if not callable(item)}
-                if inputs & labelled:
+                found = sorted(filter(labelled.fullmatch, inputs))
+                if found:
                     raise UserError(
                         f"the rule of the custom method {method} reads rewards or costs",
                         expected=f"the stripped file alone, {self.path(paths.TRAINING_DATA, task=task)}",
-                        found=", ".join(sorted(inputs & labelled)),
+                        found=", ".join(found),
                         where=f"rule {rule.name}",
                         hint="custom methods stand among the learners, which see neither",
                     )

@@ -146,6 +146,8 @@ def test_a_policy_that_no_rule_writes_is_named():
     "labelled",
     [
         plan().path(paths.ORACLE_LABELS),
+        plan().path(paths.ORACLE_LABELS, split="default"),
+        plan().path(paths.ORACLE_LABELS, split="labelled5", task="swimmer_velocity"),
         plan().path(paths.HELD_OUT),
         plan().path(paths.ORACLE_LABELS, task="point_circle2"),
         paths.COLLECTED_DATA,
