@@ -20,7 +20,7 @@ from safemil.evaluation.episodes import write_episodes
 from safemil.evaluation.expected_runs import ExpectedRun
 from safemil.evaluation.learned_cost_table import TABLE_COLUMNS, learned_cost_table, read_learned_cost_table
 from safemil.evaluation.scores import relative_seed_scores
-from safemil.workflow import Plan
+from safemil.workflow import Plan, option
 from tests.evaluation.test_learned_cost_table import score_rows
 
 RAW = {
@@ -68,6 +68,11 @@ def test_what_the_configuration_asks_for():
     ]
     assert {run.episodes for run in runs} == {5}
     assert len(plan().expected_runs()) == len(plan().gathered_runs())
+
+
+def test_options_are_quoted_for_the_shell_and_left_out_without_files():
+    assert option("learned-cost", ["a b.csv", "c.csv"]) == "--learned-cost 'a b.csv' --learned-cost c.csv"
+    assert option("learned-cost", []) == ""
 
 
 def test_everything_there_is_accepted(whole):
