@@ -132,7 +132,7 @@ def test_the_best_baseline_is_chosen_overall_and_per_task():
 
 
 def test_the_best_baseline_overall_is_that_of_the_interquartile_mean():
-    """SafeDICE: -15 -15 [-15 5 5 5] 5 385, a middle of 0 though one seed in eight makes its mean 60; BC: 35."""
+    """SafeDICE: -15 -15 [-15 5 5 5] 5 385, a middle of 0 though one of the eight makes its mean 45; BC: 35."""
     costs = {(TWO[0], "safedice"): [0, 0, 0, 400], (TWO[1], "safedice"): 20}
     costs |= {(task, "bc"): 50 for task in TWO}
     factors = improvement_factors(scores_of(costs, methods=("bc", "safedice", "safemil")), SETTINGS)

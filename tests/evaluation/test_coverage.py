@@ -12,12 +12,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
 
 def documented() -> dict[tuple[str, int], list[float]]:
     rows = re.findall(r"^\| ([a-z ()]*) ?\| (\d+) \|((?: 0\.\d+ \|){4})$", PAGE.read_text(), re.MULTILINE)
-    laws = [name.split(" (")[0].strip() for name, *_ in rows]
-    filled = [
-        max((name for name in laws[: i + 1] if name), key=laws[: i + 1].index) for i in range(len(laws))
-    ]
-    values = [[float(value) for value in cells.split("|")[:4]] for *_, cells in rows]
-    return {(law, int(n)): each for law, (_, n, _), each in zip(filled, rows, values, strict=True)}
+    found, law = {}, ""
+    for name, n_seeds, cells in rows:
+        law = name.split(" (")[0].strip() or law  # the law stands in the first of its rows
+        found[law, int(n_seeds)] = [float(cell) for cell in cells.split("|")[:4]]
+    return found
 
 
 def test_the_page_has_a_row_for_every_law_and_number_of_seeds():
@@ -33,7 +32,7 @@ def test_means_are_covered_as_the_page_says(law, n_seeds):
 
 
 def test_two_gaits_and_three_seeds_by_hand():
-    """The interval is the range of the seeds, which holds 24 unless all are alike: 1 - 0.8^3 - 0.2^3 = 0.48."""
+    """The interval is the range of the seeds. It holds 24 unless all are alike: 1 - 0.8^3 - 0.2^3 = 0.48."""
     bootstrap, _ = mean_coverage("two gaits", 3, 2000, 200, seed=5)
     assert bootstrap == pytest.approx(0.48, abs=0.04)
 
