@@ -25,8 +25,8 @@ def strata(matrix):
 
 
 def test_interquartile_mean_by_hand():
-    # Eight runs, 1 to 8: two are cut off at either end, and (3 + 4 + 5 + 6) / 4 = 4.5.
-    assert interquartile_mean([np.array([8.0, 1, 3]), np.array([2.0, 7, 6, 5, 4])]) == pytest.approx(4.5)
+    # Eight runs, 0 2 [3 4 5 6] 50 100: two are cut off at either end.
+    assert interquartile_mean([np.array([100.0, 0, 3]), np.array([2.0, 50, 6, 5, 4])]) == pytest.approx(4.5)
     # Seven runs: floor(7 / 4) = 1 at either end; an outlier moves nothing.
     assert interquartile_mean([np.array([0.0, 1, 2, 3, 4, 5, 1e6])]) == pytest.approx(3.0)
     assert interquartile_mean([np.array([1.0, 2, 9])]) == pytest.approx(4.0)

@@ -131,6 +131,17 @@ def test_the_best_baseline_is_chosen_overall_and_per_task():
     assert values["median_of_shifted_ratios", PER_TASK] == pytest.approx((21 / 10 + 61 / 10) / 2)
 
 
+def test_the_best_baseline_overall_is_that_of_the_interquartile_mean():
+    """SafeDICE: -15 -15 [-15 5 5 5] 5 385, a middle of 0, though one of eight makes its mean 45; BC: 35."""
+    costs = {(TWO[0], "safedice"): [0, 0, 0, 400], (TWO[1], "safedice"): 20}
+    costs |= {(task, "bc"): 50 for task in TWO}
+    factors = improvement_factors(scores_of(costs, methods=("bc", "safedice", "safemil")), SETTINGS)
+    assert {f.choice: f.baselines for f in factors} == {
+        OVERALL: ("safedice", "safedice"),
+        PER_TASK: ("bc", "safedice"),
+    }
+
+
 def test_denominators_that_are_not_positive_are_printed_as_they_are():
     costs = {(TWO[0], "safemil"): 0, (TWO[1], "safemil"): 30, (TWO[0], "bc"): 45, (TWO[1], "bc"): 5}
     factors = {(f.reading, f.choice): f for f in improvement_factors(scores_of(costs), SETTINGS)}
@@ -139,6 +150,8 @@ def test_denominators_that_are_not_positive_are_printed_as_they_are():
     assert ratios.missing == "denominator not above 0: 45.00 / 0.00 on Swimmer-Velocity"
     medians = factors["ratio_of_medians", PER_TASK]
     assert medians.missing == "denominator not above 0: 10.00 / 0.00 of medians"
+    safer = improvement_factors(scores_of(costs | {(TWO[1], "safemil"): 10}), SETTINGS)[1]
+    assert safer.missing == "denominator not above 0: 10.00 / -10.00 of medians"
     shifted = factors["median_of_shifted_ratios", OVERALL]
     assert shifted.value == pytest.approx((46 / 1 + 6 / 31) / 2)
 

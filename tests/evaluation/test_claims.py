@@ -447,6 +447,18 @@ def test_variants_of_different_budgets_are_not_compared(tmp_path):
         decided(4, given)
 
 
+def test_a_trend_over_different_budgets_is_refused(tmp_path):
+    main = write_episodes(tmp_path / "episodes.parquet", episodes(tasks=[SWIMMER]))
+    fixed_segments = [(SWIMMER, SEGMENTS, str(k), 10, 84) for k in K_COSTS]
+    files = ablation(tmp_path, "k", bag_sizes() + fixed_segments)
+    frame = pd.read_parquet(files[1])
+    frame["step"] = frame["step"].mask(frame["variant"] == "k_8_segments", 500)
+    write_episodes(files[1], frame)
+    given = replace(inputs(episodes()), ablations={"k": read_ablation("k", *files, main, 25.0)})
+    with pytest.raises(UserError, match=r"gradient steps[\s\S]*500 in .*/safemil/k_8_segments; 1000 in"):
+        decided(4, given)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -91,11 +91,19 @@ def test_relative_scores_name_the_rows_of_the_references(written, records):
     near = next(part for part in records[3]["evidence"] if part["statement"].endswith("C − C_con at K = 64"))
     methods = [(rows["where"]["method"], rows["file"]) for rows in near["rows"]]
     references = str(folder / "episodes.parquet")
-    assert methods == [
-        ("safemil", str(folder / "ablation_k.parquet")),
-        ("constrained_rl", references),
-        ("random", references),
+    rollouts = str(folder / "ablation_k.parquet")
+    both = [("constrained_rl", references), ("random", references)]
+    assert methods == [("safemil", rollouts), *both]
+    # The scale of a normalised return stands on them as well, the difference of two costs does not.
+    level = next(
+        part for part in records[3]["evidence"] if "normalised return at K = 1 " in part["statement"]
+    )
+    assert [(rows["where"]["method"], rows["file"]) for rows in level["rows"]] == [
+        *[("safemil", rollouts)] * 2,
+        *both,
     ]
+    methods = [rows["where"]["method"] for part in records[0]["evidence"] for rows in part["rows"]]
+    assert set(methods) == {"safemil", "bc"}
 
 
 def test_markdown_says_everything(written):

@@ -20,7 +20,7 @@ from safemil.evaluation.episodes import write_episodes
 from safemil.evaluation.expected_runs import ExpectedRun
 from safemil.evaluation.learned_cost_table import TABLE_COLUMNS, learned_cost_table, read_learned_cost_table
 from safemil.evaluation.scores import relative_seed_scores
-from safemil.workflow import Plan
+from safemil.workflow import Plan, option
 from tests.evaluation.test_learned_cost_table import score_rows
 
 RAW = {
@@ -99,6 +99,11 @@ def test_a_program_must_be_there_with_any_steps(whole, rows):
     half = rows("Ridge", 2, [1] * 4, [1] * 4, step=0)
     message = refused(pd.concat([whole, *ridge[:2], half]), expected)
     assert "Ridge/default seed 2 has step 0 with 4 episodes, not step 0 with 5" in message
+
+
+def test_options_are_quoted_for_the_shell_and_left_out_without_values():
+    assert option("ablation", "h", "a b.csv", "c.parquet") == "--ablation h 'a b.csv' c.parquet"
+    assert option("learned-cost") == ""
 
 
 def test_everything_there_is_accepted(whole):

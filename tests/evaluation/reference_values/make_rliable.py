@@ -3,8 +3,8 @@
 rliable is no dependency of this project (with arch, statsmodels and what those need it would be seven more
 packages for one test). In any environment that has it:
 
-    pip install --target /tmp/rliable rliable==1.2.0 arch==7.2.0
-    PYTHONPATH=/tmp/rliable python -m tests.evaluation.reference_values.make_rliable
+    pip install --target rliable_packages rliable==1.2.0 arch==7.2.0
+    PYTHONPATH=rliable_packages python -m tests.evaluation.reference_values.make_rliable
 
 rliable ignores its seed argument, so that its intervals differ a little from run to run; the test allows
 for it.
