@@ -102,16 +102,15 @@ class Plan:
             for seed in self.config.seeds
         ]
 
-    def method_pattern(self, kind: MethodKind) -> str:
-        """Return a regular expression of the configured methods of one kind.
+    def method_pattern(self, kind: MethodKind | None = None) -> str:
+        """Return a regular expression of the methods to train of one kind; of every method without a kind.
 
-        Rules constrain their wildcard by it, so that what reads labels is never asked for a learner.
+        Rules constrain their wildcard by it, so that what reads labels is never asked for a learner. Custom
+        methods are of no kind: nothing here trains them.
         """
+        if kind is None:
+            return _any_of(self.config.every_method)
         return _any_of(name for name in self.config.methods if method_kind(name) == kind)
-
-    def every_method_pattern(self) -> str:
-        """Return a regular expression of the configured methods, custom ones included."""
-        return _any_of(self.config.every_method)
 
     def custom_method_pattern(self) -> str:
         """Return a regular expression of the methods whose policies are written by custom rules."""

@@ -38,7 +38,7 @@ def test_no_rule_that_trains_matches_a_custom_method():
     made = plan()
     trained = [made.method_pattern("learner"), made.method_pattern("oracle")]
     assert [bool(re.fullmatch(pattern, "Ridge")) for pattern in trained] == [False, False]
-    assert re.fullmatch(made.every_method_pattern(), "Ridge")
+    assert re.fullmatch(made.method_pattern(), "Ridge")
     assert made.custom_method_pattern() == "Ridge"
     without = plan(custom_methods={}, custom_rules=[])
     assert not re.fullmatch(without.custom_method_pattern(), "bc")

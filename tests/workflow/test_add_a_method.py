@@ -252,6 +252,7 @@ def test_a_missing_or_wrong_policy_is_said_and_never_rolled_out(
     assert old in program.read_text()
     program.write_text(program.read_text().replace(old, new))
     episodes = f"{RUN}/{PROGRAM}/default/seed0/episodes.parquet"
+    shutil.rmtree((changeable.directory / episodes).parent)
     message = error_of(changeable, episodes, "--latency-wait", "1")
     for each in said:
         assert each in message

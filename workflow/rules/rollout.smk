@@ -14,7 +14,7 @@ rule evaluate_policy:
     benchmark:
         f"{BENCHMARKS}/evaluate/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
     wildcard_constraints:
-        method=PLAN.every_method_pattern(),
+        method=PLAN.method_pattern(),
     conda:
         ENVIRONMENT
     threads: 1
