@@ -73,6 +73,21 @@ def check_finite(metrics: Mapping[str, float], step: int) -> None:
         )
 
 
+def check_one_step(taken: int, step: int) -> None:
+    """Stop a run whose method does not train its policy, or trains it more often than the others.
+
+    Raises:
+        UserError: an update took another number of the policy's steps than one.
+    """
+    if taken != 1:
+        raise UserError(
+            "an update must take exactly one step of the policy",
+            expected="one call of step_policy in update()",
+            found=f"{taken} calls",
+            where=f"gradient step {step}",
+        )
+
+
 def run_steps(
     state: TrainingState,
     on_row: Callable[[int, Mapping[str, float]], None],
@@ -86,7 +101,7 @@ def run_steps(
         on_checkpoint: called every `checkpoint_every` steps, not after the last one.
 
     Raises:
-        UserError: a loss is not finite.
+        UserError: a loss is not finite, or an update did not take one step of the policy.
     """
     learner = state.learner
     settings, first_steps = learner.training, learner.pretraining_steps
@@ -107,8 +122,9 @@ def _take_step(state: TrainingState) -> None:
         learner.pretraining_done += 1
         step = learner.pretraining_done
     else:
+        step = learner.steps_done + 1
         metrics = learner.update(batch)
-        step = learner.steps_done
+        check_one_step(learner.steps_done - step + 1, step)
     check_finite(metrics, step)
     state.log.add(metrics)
 

@@ -74,25 +74,55 @@ def _file_of(module: str) -> Path:
 
 
 def _imports(module: str) -> set[str]:
-    """Return the modules of the package that a module outside it imports by name."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(_file_of(module).read_text())):
+    """Return every name that a module outside the package imports, be it a module or something in one.
+
+    The packages that it lies in are among them, for Python runs them first.
+    """
+    file = _file_of(module)
+    parents = module.split(".")[:-1]
+    names = {".".join(parents[:depth]) for depth in range(1, len(parents) + 1)}
+    package = module if file.name == "__init__.py" else ".".join(parents)
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names & _import_graph().modules
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(relative, package)
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _is_module(name: str) -> bool:
+    """Say whether a name is that of a module with a file, not of a plain folder or of something in one."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # what it would lie in is no package
+        return False
+    return spec is not None and spec.has_location
+
+
+def _with_neighbours(module: str) -> frozenset[str]:
+    """Return a module outside the package and what it imports from its own top folder, directly or not."""
+    top, found, waiting = module.partition(".")[0], {module}, [module]
+    while waiting:
+        names = {name for name in _imports(waiting.pop()) if name.partition(".")[0] == top}
+        new = {name for name in names - found if _is_module(name)}
+        found |= new
+        waiting += new
+    return frozenset(found)
 
 
 def modules_behind(*modules: str) -> frozenset[str]:
     """Return the given modules and all that they import from the package, directly or through others.
 
-    Of a module outside the package its own file counts and what it imports from the package, not its
-    neighbours.
+    Of a module outside the package count its own file, what it imports from its own top folder, and what
+    these import from the package; not what else is installed.
     """
     graph = _import_graph()
-    direct = {name for module in modules for name in ({module} & graph.modules or _imports(module))}
-    return frozenset(modules).union(direct, *(graph.find_upstream_modules(module) for module in direct))
+    outside = {each for module in set(modules) - graph.modules for each in _with_neighbours(module)}
+    imported = {name for module in outside for name in _imports(module)} & graph.modules
+    direct = imported | (set(modules) & graph.modules)
+    return frozenset(outside | direct).union(*(graph.find_upstream_modules(module) for module in direct))
 
 
 @cache

@@ -40,6 +40,19 @@ class CountingLearner:
         self.pretraining_done, self.steps_done = state["done"]
 
 
+class HastyLearner(CountingLearner):
+    """Takes as many steps of the policy in each update as it is told to."""
+
+    def __init__(self, steps_per_update):
+        super().__init__(steps=10)
+        self.steps_per_update = steps_per_update
+
+    def update(self, batch):
+        metrics = super().update(batch)
+        self.steps_done += self.steps_per_update - 1
+        return metrics
+
+
 def start(learner):
     return TrainingState(learner, np.random.default_rng(0), TrainingLog())
 
@@ -152,3 +165,11 @@ def test_every_broken_value_is_named():
     assert "policy_loss" not in str(error.value)
     assert "gradient step 12" in str(error.value)
     check_finite({"policy_loss": 1.0}, 12)
+
+
+@pytest.mark.parametrize("taken", [0, 2])
+def test_an_update_takes_one_step_of_the_policy(taken):
+    """Without any, a run would end with the policy that it began with, and nothing would say so."""
+    with pytest.raises(UserError, match=rf"one step of the policy[\s\S]*{taken} calls[\s\S]*gradient step 1"):
+        run(HastyLearner(taken))
+    run(HastyLearner(1))

@@ -7,7 +7,7 @@ import pytest
 
 from safemil.errors import UserError
 from safemil.training import provenance
-from safemil.training.provenance import commit, source_digest
+from safemil.training.provenance import commit, modules_behind, source_digest
 
 BC = ("safemil.training.train", "safemil.methods.bc")
 SAFEMIL = ("safemil.training.train", "safemil.methods.safemil")
@@ -120,6 +120,47 @@ def test_a_module_outside_the_package(package, write_module, tmp_path):
     assert second != first
     file.write_text(source + "METHOD.name = 'mine'\n")
     assert digest() != second
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from outside.helper import VALUE",
+        "from outside import helper",
+        "import outside.helper",
+        "from .helper import VALUE",
+        "from . import helper",
+        "from outside.between import VALUE",
+    ],
+)
+def test_what_a_module_of_ones_own_imports_from_its_folder_counts(write_module, tmp_path, imported):
+    folder = tmp_path / "modules" / "outside"
+    write_module("helper", "VALUE = 1\n")
+    write_module("between", "from outside.helper import VALUE\n")
+    write_module("unused", "VALUE = 1\n")
+    module = write_module("mine", f"{imported}\nfrom safemil.methods.bc import METHOD\n")
+
+    def digest():
+        return source_digest.__wrapped__("safemil.training.train", module)
+
+    first = digest()
+    for name, changes in (("unused", False), ("helper", True)):
+        (folder / f"{name}.py").write_text("VALUE = 2\n")
+        assert (digest() != first) == changes, name
+
+
+def test_the_package_around_a_module_of_ones_own_counts(write_module):
+    write_module("__init__", "VALUE = 1\n")
+    module = write_module("mine", "from safemil.methods.bc import METHOD\n")
+    first = source_digest.__wrapped__(module)
+    write_module("__init__", "VALUE = 2\n")
+    assert source_digest.__wrapped__(module) != first
+
+
+def test_labels_behind_a_neighbour_are_found(write_module):
+    write_module("helper", "import safemil.data.labels\n")
+    module = write_module("mine", "from outside import helper\nfrom safemil.methods.bc import METHOD\n")
+    assert "safemil.data.labels" in modules_behind(module)
 
 
 def test_a_module_that_is_nowhere():
