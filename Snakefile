@@ -4,7 +4,8 @@
 #   snakemake --cores all all --configfile config/quick.yaml       a first look within 10 minutes
 #   snakemake --cores 1 figure_main --configfile ...               redraws one figure
 #
-# Targets: all, data, train, tables, figures, figure_main, ablation_k (and others, config/ablations.yaml), behavior.
+# Targets: all, data, train, tables, figures, figure_main (or _plane, _profiles, _learning_curves), ablation_k (and others,
+# config/ablations.yaml), claims, export, behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -21,9 +22,12 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rollout.smk"
 include: "workflow/rules/learned_cost.smk"
+include: "workflow/rules/learning_curves.smk"
+include: "workflow/rules/runs.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/custom.smk"
 
 
@@ -34,6 +38,7 @@ localrules:
     tables,
     figures,
     behavior,
+    export,
 
 
 rule all:
@@ -41,6 +46,7 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+        rules.claims.output,
         rules.data.input,
 
 

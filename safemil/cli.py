@@ -13,6 +13,10 @@ import click
 from safemil.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from safemil.config import Config
+    from safemil.evaluation.expected_runs import ExpectedRun
     from safemil.training.train import RunRequest
 
 PATH = click.Path(path_type=Path)
@@ -28,6 +32,8 @@ METHOD = click.option("--method", required=True, help="Method name, or the dotte
 VARIANT = click.option("--variant", default="default", show_default=True, help="Variant of the method.")
 SEED = click.option("--seed", type=int, required=True, help="Training seed.")
 TRAINING_DATA = click.option("--data", "data_path", type=PATH, required=True, help="Stripped training file.")
+CURVES = click.option("--curves", type=PATH, required=True, help="Episodes of all learning curves.")
+EPISODES = click.option("--episodes", type=PATH, required=True, help="All episodes of final policies.")
 SPLIT = click.option(
     "--split", "split_name", default="default", show_default=True, help="Variant whose split it is."
 )
@@ -234,8 +240,8 @@ def _run_request(config_path: Path, task: str, method: str, variant: str, seed: 
     from safemil.training.train import RunRequest
 
     config = read_resolved(config_path)
-    settings = config.overrides_of(method, variant).settings
-    return RunRequest(task, method, variant, seed, settings, config.training_of(method, variant))
+    settings, points = config.overrides_of(method, variant).settings, config.evaluation.curve_points
+    return RunRequest(task, method, variant, seed, settings, config.training_of(method, variant), points)
 
 
 @cli.command()
@@ -288,9 +294,19 @@ def train_oracle(
 @VARIANT
 @SEED
 @click.option("--policy", "policy_path", type=PATH, required=True, help="Policy file.")
+@click.option(
+    "--record", type=PATH, help="run.json of the run, for its id; without it, the policy file makes the id."
+)
 @OUTPUT
 def evaluate(
-    config_path: Path, task_name: str, method: str, variant: str, seed: int, policy_path: Path, output: Path
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    policy_path: Path,
+    record: Path | None,
+    output: Path,
 ) -> None:
     """Roll out a trained policy by its mean action; writes one row per episode."""
     from safemil.config import read_resolved
@@ -298,7 +314,7 @@ def evaluate(
 
     config = read_resolved(config_path)
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
-    evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key)
+    evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key, record=record)
 
 
 @cli.command("accept-policy")
@@ -349,13 +365,48 @@ def evaluate_reference(
 
 @cli.command()
 @click.argument("files", type=PATH, nargs=-1, required=True)
+@click.option("--config", "config_path", type=PATH, help="Resolved configuration: ask for exactly its runs.")
+@click.option("--ablation", help="With --config: ask for the runs of this ablation instead.")
+@click.option("--curves", is_flag=True, help="With --config: ask for its learning curves instead.")
 @OUTPUT
-def gather(files: tuple[Path, ...], output: Path) -> None:
-    """Put the episode tables FILES into one, after checking that they are comparable."""
+def gather(
+    files: tuple[Path, ...], config_path: Path | None, ablation: str | None, curves: bool, output: Path
+) -> None:
+    """Put the episode tables FILES into one, after checking that they are comparable and complete."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.completeness import check_complete
     from safemil.evaluation.episodes import gather as gather_files
     from safemil.evaluation.episodes import write_episodes
 
-    write_episodes(output, gather_files(files))
+    if (config_path is None and (ablation or curves)) or (ablation and curves):
+        raise click.UsageError("--ablation and --curves exclude each other and need --config")
+    expected = _expected_runs(read_resolved(config_path), ablation, curves) if config_path else None
+    episodes = gather_files(files)
+    if expected is not None:
+        check_complete(episodes, expected)
+    write_episodes(output, episodes)
+
+
+def _expected_runs(config: "Config", ablation: str | None, curves: bool) -> "list[ExpectedRun]":
+    """Return the runs of the configuration, of one of its ablations, or of its learning curves."""
+    from safemil.workflow import Plan
+
+    plan = Plan(config)
+    if curves:
+        return plan.expected_curve_runs()
+    return plan.expected_ablation_runs(ablation) if ablation else plan.expected_runs()
+
+
+def _all_episodes(
+    path: Path, config: "Config", *, ablation: str | None = None, curves: bool = False
+) -> "pd.DataFrame":
+    """Read a table of episodes and check that it is the configuration's, as `gather` does."""
+    from safemil.evaluation.completeness import check_complete
+    from safemil.evaluation.episodes import read_episodes
+
+    episodes = read_episodes(path)
+    check_complete(episodes, _expected_runs(config, ablation, curves))
+    return episodes
 
 
 @cli.command()
@@ -372,27 +423,122 @@ def table(config_path: Path, episodes: Path, directory: Path) -> None:
 
     config = read_resolved(config_path)
     limit = config.evaluation.cost_limit
-    scores = make_main_table(episodes, config.evaluation)
+    scores = make_main_table(_all_episodes(episodes, config), config.evaluation)
     notes = reference_notes(scores, cost_limit=limit) + custom_method_notes(config.custom_methods)
     write_main_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
 
 
+@cli.command("table-per-task")
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--directory", type=PATH, required=True, help="Folder for per_task.csv, .md and .tex.")
+def table_per_task(config_path: Path, episodes: Path, directory: Path) -> None:
+    """Compute the main table with tasks across: one grid per score."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.captions import custom_method_notes
+    from safemil.evaluation.outputs import make_main_table
+    from safemil.evaluation.per_task import write_per_task_table
+    from safemil.evaluation.scores import reference_notes
+
+    config = read_resolved(config_path)
+    limit = config.evaluation.cost_limit
+    scores = make_main_table(_all_episodes(episodes, config), config.evaluation)
+    notes = reference_notes(scores, cost_limit=limit) + custom_method_notes(config.custom_methods)
+    write_per_task_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
+
+
+@cli.command("table-aggregate")
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--directory", type=PATH, required=True, help="Folder for aggregate.csv, .md and .tex.")
+def table_aggregate(config_path: Path, episodes: Path, directory: Path) -> None:
+    """Compute the statistics over all tasks."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.aggregate_table import aggregate_table, cells_of, left_out
+    from safemil.evaluation.aggregate_text import write_aggregate_table
+    from safemil.evaluation.captions import custom_method_notes
+    from safemil.evaluation.scores import relative_seed_scores
+
+    config = read_resolved(config_path)
+    limit = config.evaluation.cost_limit
+    scores = relative_seed_scores(_all_episodes(episodes, config), cost_limit=limit)
+    statistics = aggregate_table(scores, config.evaluation)
+    notes = left_out(scores) + custom_method_notes(config.custom_methods)
+    cells = cells_of(scores)
+    write_aggregate_table(
+        statistics, cells, directory, run_name=config.run_name, notes=notes, cost_limit=limit
+    )
+
+
 @cli.command()
 @CONFIG
-@click.argument("name", type=click.Choice(["main"]))
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--learned-cost", type=PATH, help="learned_cost.csv of `safemil table-learned-cost`.")
+@click.option("--theory", type=PATH, help="theory.csv of `safemil theory`.")
+@click.option(
+    "--ablation",
+    "ablations",
+    type=(str, PATH, PATH),
+    multiple=True,
+    help="Name (k, h or weighting), its table (CSV) and its episodes; repeat.",
+)
+@click.option("--directory", type=PATH, required=True, help="Folder for claims.md and claims.json.")
+def claims(
+    config_path: Path,
+    episodes: Path,
+    learned_cost: Path | None,
+    theory: Path | None,
+    ablations: tuple[tuple[str, Path, Path], ...],
+    directory: Path,
+) -> None:
+    """Decide the paper's claims; what is not given makes claims `not measured`."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.claims.inputs import ClaimInputs, SeedScores, Table, read_ablation
+    from safemil.evaluation.claims.parts import Judge
+    from safemil.evaluation.claims.report import write_claims
+    from safemil.evaluation.learned_cost_table import read_learned_cost_table
+    from safemil.evaluation.scores import relative_seed_scores
+    from safemil.theory.table import read_theory_table
+
+    config = read_resolved(config_path)
+    limit = config.evaluation.cost_limit
+    scores = relative_seed_scores(_all_episodes(episodes, config), cost_limit=limit)
+    for name, _, rows in ablations:
+        _all_episodes(rows, config, ablation=name)
+    inputs = ClaimInputs(
+        SeedScores(episodes.as_posix(), scores),
+        Table(learned_cost.as_posix(), read_learned_cost_table(learned_cost)) if learned_cost else None,
+        Table(theory.as_posix(), read_theory_table(theory)) if theory else None,
+        {name: read_ablation(name, table, rows, episodes, limit) for name, table, rows in ablations},
+    )
+    write_claims(inputs, Judge(config.claims, config.evaluation), directory, config.run_name)
+
+
+@cli.command()
+@CONFIG
+@click.argument("name", type=click.Choice(["main", "plane", "profiles"]))
 @click.option("--episodes", type=PATH, required=True, help="All episodes.")
 @click.option("--directory", type=PATH, required=True, help="Folder for NAME.png, NAME.pdf, NAME.csv.")
 def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> None:
     """Draw the figure NAME."""
     from safemil.config import read_resolved
-    from safemil.evaluation.episodes import read_episodes
+    from safemil.evaluation.aggregate_table import cells_of
     from safemil.evaluation.outputs import make_main_table
+    from safemil.evaluation.profiles import performance_profiles
+    from safemil.evaluation.scores import relative_seed_scores
     from safemil.figures.main_comparison import main_comparison
+    from safemil.figures.plane import plane
+    from safemil.figures.profiles import profiles_figure
     from safemil.figures.style import save_figure
 
-    settings = read_resolved(config_path).evaluation
-    scores = make_main_table(episodes, settings)
-    drawn, plotted = main_comparison(read_episodes(episodes), scores, cost_limit=settings.cost_limit)
+    config = read_resolved(config_path)
+    settings, rows = config.evaluation, _all_episodes(episodes, config)
+    if name == "profiles":
+        seeds = relative_seed_scores(rows, cost_limit=settings.cost_limit)
+        drawn, plotted = profiles_figure(performance_profiles(seeds, settings), cells_of(seeds))
+    else:
+        draw = {"main": main_comparison, "plane": plane}[name]
+        drawn, plotted = draw(rows, make_main_table(rows, settings), cost_limit=settings.cost_limit)
     save_figure(drawn, plotted, directory / name)
 
 
@@ -410,7 +556,8 @@ def table_ablation(name: str, config_path: Path, episodes: Path, directory: Path
 
     config = read_resolved(config_path)
     runs, limit = ablation_runs(config, name), config.evaluation.cost_limit
-    scores = ablation_table(make_main_table(episodes, config.evaluation), runs.points, runs.tasks)
+    rows = _all_episodes(episodes, config, ablation=name)
+    scores = ablation_table(make_main_table(rows, config.evaluation), runs.points, runs.tasks)
     run_name = config.run_name
     write_ablation_table(scores, directory, name, runs.ablation, run_name=run_name, cost_limit=limit)
 
@@ -425,16 +572,16 @@ def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Pat
     from safemil.ablation_runs import ablation_runs
     from safemil.config import read_resolved
     from safemil.evaluation.ablation_table import ablation_table
-    from safemil.evaluation.episodes import read_episodes
     from safemil.evaluation.outputs import make_main_table
     from safemil.figures.ablation import ablation_figure
     from safemil.figures.style import save_figure
 
     config = read_resolved(config_path)
-    runs, scores = ablation_runs(config, name), make_main_table(episodes, config.evaluation)
+    runs, rows = ablation_runs(config, name), _all_episodes(episodes, config, ablation=name)
+    scores = make_main_table(rows, config.evaluation)
     table = ablation_table(scores, runs.points, runs.tasks)
     limit = config.evaluation.cost_limit
-    drawn, plotted = ablation_figure(read_episodes(episodes), table, scores, runs.ablation, cost_limit=limit)
+    drawn, plotted = ablation_figure(rows, table, scores, runs.ablation, cost_limit=limit)
     save_figure(drawn, plotted, directory / f"ablation_{name}")
 
 
@@ -539,14 +686,17 @@ def evaluate_cost(
 def table_learned_cost(config_path: Path, files: tuple[Path, ...], directory: Path) -> None:
     """Compute the table of learned costs from the scores FILES."""
     from safemil.config import read_resolved
+    from safemil.evaluation.completeness import check_learned_costs
     from safemil.evaluation.learned_cost_rows import gather_rows
     from safemil.evaluation.learned_cost_table import learned_cost_table
     from safemil.evaluation.learned_cost_text import write_learned_cost_table
+    from safemil.workflow import Plan
 
     config = read_resolved(config_path)
-    settings = config.evaluation
+    settings, rows = config.evaluation, gather_rows(files)
+    check_learned_costs(rows, Plan(config).expected_cost_runs())
     means = learned_cost_table(
-        gather_rows(files), n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
+        rows, n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
     )
     write_learned_cost_table(means, directory, run_name=config.run_name, cost_limit=settings.cost_limit)
 
@@ -562,6 +712,89 @@ def figure_learned_cost(files: tuple[Path, ...], directory: Path) -> None:
 
     drawn, plotted = learned_cost_figure(gather_traces(files))
     save_figure(drawn, plotted, directory / "learned_cost")
+
+
+@cli.command("evaluate-curve")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--policies", "policies_path", type=PATH, required=True, help="Policies kept in training.")
+@click.option("--record", type=PATH, required=True, help="run.json of the run.")
+@OUTPUT
+def evaluate_curve(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    policies_path: Path,
+    record: Path,
+    output: Path,
+) -> None:
+    """Roll out the policies kept along a training; writes one row per policy and episode."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.evaluate_curve import evaluate_curve as evaluate_run
+
+    config = read_resolved(config_path)
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    evaluate_run(policies_path, record, output, config.evaluation, source=config.source, key=key)
+
+
+@cli.command("table-learning-curves")
+@CONFIG
+@CURVES
+@EPISODES
+@click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.csv and .md.")
+def table_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
+    """Say which learning curves have levelled off."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.learning_curves_text import write_learning_curves_table
+    from safemil.evaluation.levelling import levelling_table
+
+    config = read_resolved(config_path)
+    points, finals = _all_episodes(curves, config, curves=True), _all_episodes(episodes, config)
+    table = levelling_table(points, finals, config.evaluation)
+    write_learning_curves_table(table, directory, run_name=config.run_name, settings=config.evaluation)
+
+
+@cli.command("figure-learning-curves")
+@CONFIG
+@CURVES
+@EPISODES
+@click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.png, .pdf and .csv.")
+def figure_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
+    """Draw return and cost over the steps of the training."""
+    from safemil.config import read_resolved
+    from safemil.figures.learning_curves import learning_curves
+    from safemil.figures.style import save_figure
+
+    config = read_resolved(config_path)
+    points, finals = _all_episodes(curves, config, curves=True), _all_episodes(episodes, config)
+    drawn, plotted = learning_curves(points, finals, config.evaluation)
+    save_figure(drawn, plotted, directory / "learning_curves")
+
+
+@cli.command("gather-runs")
+@click.argument("records", type=PATH, nargs=-1, required=True)
+@OUTPUT
+def gather_runs(records: tuple[Path, ...], output: Path) -> None:
+    """Put what the run.json RECORDS say into one table, a row per run."""
+    from safemil.evaluation.runs import gather_records, write_runs
+
+    write_runs(output, gather_records(records))
+
+
+@cli.command()
+@click.argument("table", type=PATH)
+@click.option("--runs", type=PATH, help="Table of runs: joins what it knows to each row by the run's id.")
+@OUTPUT
+def export(table: Path, runs: Path | None, output: Path) -> None:
+    """Write TABLE, episodes or runs in Parquet, as CSV; numbers as exact as they are."""
+    from safemil.evaluation.export import export_csv
+
+    export_csv(table, output, runs)
 
 
 def main() -> None:

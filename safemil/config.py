@@ -24,6 +24,7 @@ from safemil.ablations import Ablation, Overrides, shipped_ablations, variant_ov
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.data.split import SplitSettings
 from safemil.errors import UserError, problem_lines
+from safemil.evaluation.claims.settings import ClaimsSettings
 from safemil.evaluation.method_labels import taken_by
 from safemil.evaluation.references import reference_method
 from safemil.evaluation.settings import EvaluationSettings
@@ -88,6 +89,7 @@ class Config(_Strict):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     theory: TheorySettings = TheorySettings()
+    claims: ClaimsSettings = ClaimsSettings()
     ablations: dict[Annotated[str, Field(pattern="^[a-z0-9_]+$")], Ablation] = Field(
         default_factory=shipped_ablations,
         description="name -> curves; added to those of config/ablations.yaml, or in place of one of them",

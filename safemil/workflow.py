@@ -5,6 +5,7 @@ The rules stay thin: each is a path template, a list from here, and one command.
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from safemil.behavior.settings import behavior_runs, load_behavior
 from safemil.config import DEFAULT_VARIANT, Config
 from safemil.data.local import local_files
 from safemil.errors import UserError
+from safemil.evaluation.expected_runs import ExpectedRun
 from safemil.evaluation.references import reference_method, rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
@@ -23,6 +25,13 @@ from safemil.training.provenance import source_digest
 
 # Evaluation settings that change rollouts; the others change only what is computed from them.
 ROLLOUT_SETTINGS = {"episodes", "n_environments", "fast_simulator"}
+CURVE_ROLLOUT_SETTINGS = {"curve_episodes", "n_environments", "fast_simulator"}
+
+# Those of the learning curves alone, on which no score of a final policy depends.
+CURVE_SETTINGS = {"curve_points", "curve_episodes", "level_tolerance"}
+
+# The ablations that the paper's claims are about (claims 4, 5 and 6).
+CLAIMED_ABLATIONS = ("k", "h", "weighting")
 
 # The module that trains a method of either kind.
 TRAINERS: dict[MethodKind, str] = {
@@ -118,6 +127,10 @@ class Plan:
             return _any_of(self.config.every_method)
         return _any_of(name for name in self.config.methods if method_kind(name) == kind)
 
+    def trained_method_pattern(self) -> str:
+        """Return a regular expression of the configured methods that are trained here, of either kind."""
+        return _any_of(self.config.methods)
+
     def custom_method_pattern(self) -> str:
         """Return a regular expression of the methods whose policies are written by custom rules."""
         return _any_of(self.config.custom_methods)
@@ -168,22 +181,19 @@ class Plan:
 
     def _check_reads_no_labels(self, writers: Iterable[Any], method: str) -> None:
         for task in self.config.tasks:
-            labelled = {self.path(file, task=task) for file in LABELLED_FILES} | {self.source_data(task)}
+            known = [self.path(file, task=task) for file in LABELLED_FILES] + [self.source_data(task)]
+            labelled = re.compile("|".join(re.escape(file).replace(r"\{split\}", "[^/]+") for file in known))
             for rule in writers:
                 inputs = {str(item).replace("{task}", task) for item in rule.input if not callable(item)}
-                if inputs & labelled:
+                found = sorted(filter(labelled.fullmatch, inputs))
+                if found:
                     raise UserError(
                         f"the rule of the custom method {method} reads rewards or costs",
                         expected=f"the stripped file alone, {self.path(paths.TRAINING_DATA, task=task)}",
-                        found=", ".join(sorted(inputs & labelled)),
+                        found=", ".join(found),
                         where=f"rule {rule.name}",
                         hint="custom methods stand among the learners, which see neither",
                     )
-
-    def accepted_record(self, run: Run) -> list[str]:
-        """Return the record of a custom method's run, without which it is not rolled out; else no file."""
-        is_custom = run["method"] in self.config.custom_methods
-        return [self.path(paths.RUN_RECORD, **run)] if is_custom else []
 
     def custom_settings(self, method: str, variant: str) -> str:
         """Return the settings of a custom method's variant, as a tracked parameter in JSON."""
@@ -196,6 +206,41 @@ class Plan:
             for task in self.config.tasks
             for reference in rolled_out_references(self.config.source)
         ]
+
+    def gathered_runs(self) -> list[Run]:
+        """Return every run whose episodes belong into the one table of the configuration."""
+        return self.method_runs() + self.reference_runs()
+
+    def expected_runs(self) -> list[ExpectedRun]:
+        """Return these runs with the gradient steps and episodes that their rows must have."""
+        return self._expected(self.gathered_runs(), self.config.evaluation.episodes)
+
+    def expected_ablation_runs(self, name: str) -> list[ExpectedRun]:
+        """Return the runs of an ablation with their budgets, as `expected_runs`."""
+        return self._expected(self.ablation_cells(name), self.config.evaluation.episodes)
+
+    def expected_curve_runs(self) -> list[ExpectedRun]:
+        """Return the runs that have a learning curve, with the budgets of its last point."""
+        return self._expected(self.curve_runs(), self.config.evaluation.curve_episodes)
+
+    def expected_cost_runs(self) -> list[ExpectedRun]:
+        """Return the runs whose learned costs are scored, with their budgets."""
+        return self._expected(self.cost_runs(), self.config.evaluation.episodes)
+
+    def _expected(self, runs: Iterable[Run], episodes: int) -> list[ExpectedRun]:
+        found = []
+        for run in runs:
+            task, method, variant = str(run["task"]), str(run["method"]), str(run["variant"])
+            key = (task, self.config.source, method, variant, int(run["seed"]))
+            found.append(ExpectedRun(*key, step=self._expected_step(method, variant), episodes=episodes))
+        return found
+
+    def _expected_step(self, method: str, variant: str) -> int | None:
+        """Return a policy's gradient steps: 0 for references, None for programs, which say it themselves."""
+        if method in self.config.custom_methods:
+            return None
+        is_trained = method in self.config.methods
+        return self.config.training_of(method, variant).steps if is_trained else 0
 
     def ablation_cells(self, name: str) -> list[Run]:
         """Return every run that the points of an ablation show, the references included."""
@@ -219,14 +264,31 @@ class Plan:
     def ablation_parameters(self, name: str) -> str:
         """Return what decides an ablation's table and figure besides its episodes, as a tracked parameter."""
         config = self.config
-        shown = {"ablation": config.ablations[name], "evaluation": config.evaluation}
+        ablation = config.ablations[name].model_dump(mode="json")
         given = {"tasks": config.tasks, "methods": list(config.methods)}
-        return tracked({**given, **{key: value.model_dump(mode="json") for key, value in shown.items()}})
+        return tracked({**given, "ablation": ablation, "evaluation": self.score_parameters()})
 
     def ablations_in_all(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each ablation that `all` includes and that has something to run."""
-        names = [name for name in self.config.ablations_in_all if is_run(self.config, name)]
+        names = self._ablation_names()
         return [self.path(template, ablation=name, extension=each) for name in names for each in extensions]
+
+    def _ablation_names(self) -> list[str]:
+        return [name for name in self.config.ablations_in_all if is_run(self.config, name)]
+
+    def claimed_ablations(self) -> dict[str, tuple[str, str]]:
+        """Return table (CSV) and episodes of the ablations that claims are about, by their names.
+
+        They are those that `all` includes; without its ablation a claim is not measured.
+        """
+        return {
+            name: (
+                self.path(paths.ABLATION_TABLE, ablation=name, extension="csv"),
+                self.path(paths.ABLATION_EPISODES, ablation=name),
+            )
+            for name in self._ablation_names()
+            if name in CLAIMED_ABLATIONS
+        }
 
     def training_parameters(self, method: str, variant: str) -> str:
         """Return what decides a training besides data and code, as a tracked parameter."""
@@ -245,6 +307,48 @@ class Plan:
         """Return the evaluation settings that change rollouts, as a tracked parameter."""
         return tracked(self.config.evaluation.model_dump(include=ROLLOUT_SETTINGS))
 
+    def curve_rollout_parameters(self) -> str:
+        """Return the evaluation settings that change rollouts of kept policies, as a tracked parameter."""
+        return tracked(self.config.evaluation.model_dump(include=CURVE_ROLLOUT_SETTINGS))
+
+    def score_parameters(self) -> str:
+        """Return the evaluation settings behind the scores of final policies, as a tracked parameter."""
+        return tracked(self.config.evaluation.model_dump(mode="json", exclude=CURVE_SETTINGS))
+
+    def trained_runs(self) -> list[Run]:
+        """Return the runs that are trained here; a custom method's are not, and have no curve."""
+        return [run for run in self.method_runs() if run["method"] in self.config.methods]
+
+    def curve_policies(self) -> list[str]:
+        """Return the template of the policies kept along a training; none where no curve is asked for.
+
+        Their number is part of the name and not of a training's parameters: a run that lacks them is trained
+        again for them, and asking for none reruns nothing.
+        """
+        points = self.config.evaluation.curve_points
+        return [self.path(paths.CURVE_POLICIES, points=points)] if points else []
+
+    def curve_runs(self) -> list[Run]:
+        """Return the runs that have a learning curve.
+
+        Raises:
+            UserError: no curve is asked for, or no configured method is trained here.
+        """
+        runs = self.trained_runs() if self.config.evaluation.curve_points else []
+        if not runs:
+            raise UserError(
+                "this configuration has no learning curves",
+                expected="evaluation.curve_points above 0, and a method that is trained here",
+                found=f"evaluation.curve_points: {self.config.evaluation.curve_points}",
+                hint="set evaluation.curve_points, e.g. to 20; trainings without kept policies are run again",
+            )
+        return runs
+
+    def if_curves(self, template: str, extensions: Iterable[str]) -> list[str]:
+        """Fill a template for each extension; no file where no learning curve is asked for."""
+        asked = self.config.evaluation.curve_points and self.trained_runs()
+        return [self.path(template, extension=each) for each in extensions] if asked else []
+
     def cost_runs(self, variant: str | None = None) -> list[Run]:
         """Return the runs of the methods that learn a cost; of one variant if it is given."""
         from safemil.methods.cost_learner import learns_cost  # brings torch along
@@ -252,6 +356,10 @@ class Plan:
         methods = {method for method in self.config.methods if learns_cost(method)}
         runs = [run for run in self.method_runs() if run["method"] in methods]
         return [run for run in runs if variant in (None, run["variant"])]
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables of rows: episodes, runs, and episodes of curves if there are any."""
+        return ["episodes", "runs", *self.if_curves("curve_episodes", [""])]
 
     def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no configured method learns a cost."""
@@ -267,16 +375,22 @@ class Plan:
         return [task for task in self.config.tasks if task in described]
 
     def where_results_are(self) -> str:
-        """Return lines that name the table and the figure that exist."""
+        """Return lines that name the table, the figure and the claims that exist."""
         made = {
             "Table": Path(self.path(paths.MAIN_TABLE, extension="md")),
             "Figure": Path(self.path(paths.MAIN_FIGURE, extension="png")),
+            "Claims": Path(self.path(paths.CLAIMS, extension="md")),
         }
         return "\n".join(f"{name + ':':<8} {path}" for name, path in made.items() if path.is_file())
 
 
 def _any_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names)) or "(?!)"  # which matches nothing
+
+
+def option(name: str, *values: str) -> str:
+    """Return `--name VALUE ...`, quoted for the shell; empty where there is no value."""
+    return " ".join([f"--{name}", *map(shlex.quote, values)]) if values else ""
 
 
 def behavior_snapshots(task: str) -> list[str]:

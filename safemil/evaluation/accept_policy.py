@@ -18,6 +18,7 @@ from safemil.files import sha256, write_text
 from safemil.methods.policy_file import PolicyMetadata, read_policy
 from safemil.tasks import Task, get_task
 from safemil.training.provenance import commit
+from safemil.training.run_identity import policy_run_id
 
 LAYERS = ("trunk.0", "trunk.2", "mean_head", "log_std_head")
 
@@ -54,9 +55,10 @@ def accept_policy(
         *_value_problems(tensors),
     ]
     refuse(problems, "the policy cannot be used", where=policy_path, hint=_HINT)
+    whose = {**key, "source": source}
     record = {
-        **key,
-        "source": source,
+        **whose,
+        "run_id": policy_run_id(whose, policy_path),
         "kind": "program",
         "settings": dict(settings),
         "steps": metadata.steps,

@@ -43,13 +43,14 @@ def custom_method_notes(methods: Iterable[str]) -> list[str]:
 
 
 def _budget(rows: pd.DataFrame) -> str:
-    seeds = _amount(rows["n_seeds"], "seed")
-    episodes = _amount(rows["n_episodes"] // rows["n_seeds"], "episode")
+    seeds = amount(rows["n_seeds"], "seed")
+    episodes = amount(rows["n_episodes"] // rows["n_seeds"], "episode")
     budget = f"{seeds} × {episodes}"
-    return f"{budget}, {_amount(rows['step'], 'gradient step')}" if rows["step"].max() > 0 else budget
+    return f"{budget}, {amount(rows['step'], 'gradient step')}" if rows["step"].max() > 0 else budget
 
 
-def _amount(values: pd.Series, noun: str) -> str:
+def amount(values: pd.Series, noun: str) -> str:
+    """Return a count with its noun, `5 seeds`; as a range where the values differ, `3 to 5 seeds`."""
     low, high = int(values.min()), int(values.max())
     amount = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     return f"{amount} {noun}" if high == 1 else f"{amount} {noun}s"

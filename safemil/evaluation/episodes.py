@@ -18,7 +18,7 @@ from safemil.files import replacing
 
 CELL = ["task", "source", "method", "variant"]
 KEY = [*CELL, "seed", "step", "episode"]
-COLUMNS = [*KEY, "environment_seed", "return", "cost", "length"]
+COLUMNS = [*KEY, "environment_seed", "return", "cost", "length", "run_id"]
 
 # How many offending rows or groups an error message names before it only counts the rest.
 SHOWN = 5
@@ -46,6 +46,7 @@ EPISODE_SCHEMA = pa.DataFrameSchema(
         "return": pa.Column("float64", _finite()),
         "cost": pa.Column("float64", [pa.Check.ge(0), _finite()]),
         "length": _count(1),
+        "run_id": _text(),
     },
     strict=True,
     unique=KEY,
@@ -54,7 +55,12 @@ EPISODE_SCHEMA = pa.DataFrameSchema(
 ARROW_SCHEMA = pyarrow.schema(
     [(name, pyarrow.string()) for name in CELL]
     + [(name, pyarrow.int64()) for name in ("seed", "step", "episode", "environment_seed")]
-    + [("return", pyarrow.float64()), ("cost", pyarrow.float64()), ("length", pyarrow.int64())]
+    + [
+        ("return", pyarrow.float64()),
+        ("cost", pyarrow.float64()),
+        ("length", pyarrow.int64()),
+        ("run_id", pyarrow.string()),
+    ]
 )
 
 
@@ -63,7 +69,7 @@ def validate_episodes(frame: pd.DataFrame, *, where: object = None) -> pd.DataFr
 
     Columns: task, source, method, variant (text); seed; step (gradient steps of the checkpoint, 0 for
     references); episode; environment_seed; return and cost (undiscounted sums of one episode, cost >= 0);
-    length (environment steps, > 0).
+    length (environment steps, > 0); run_id (of the training, or of the reference; joins the table of runs).
 
     Args:
         frame: the rows of one file, or of many.
@@ -190,12 +196,14 @@ def check_comparable(frame: pd.DataFrame) -> None:
         frame: rows that fit the schema. An index of (file, row) lets the message name files.
 
     Raises:
-        UserError: duplicate rows; more than one source; an episode of a task that started from different
-            environment seeds (common random numbers violated); or a cell of task, method and variant
-            whose seeds differ in episodes or gradient steps (mixed budgets).
+        UserError: duplicate rows; more than one source; rows of one seed that come from different runs; an
+            episode of a task that started from different environment seeds (common random numbers violated);
+            or a cell of task, method and variant whose seeds differ in episodes or gradient steps (mixed
+            budgets).
     """
     _check_unique(frame)
     _check_one_source(frame)
+    _check_one_run(frame)
     _check_common_random_numbers(frame)
     _check_budgets(frame)
 
@@ -215,6 +223,20 @@ def _check_one_source(frame: pd.DataFrame) -> None:
             expected="one source of data per table",
             found="; ".join(found),
             hint="gather each source on its own",
+        )
+
+
+def _check_one_run(frame: pd.DataFrame) -> None:
+    cell = [*CELL, "seed"]
+    mixed = frame[frame.groupby(cell)["run_id"].transform("nunique") > 1]
+    if not mixed.empty:
+        firsts = mixed.drop_duplicates([*cell, "run_id"]).sort_values([*cell, "run_id"])
+        found = [f"run {id_}: {_rows(firsts.iloc[[i]])}" for i, id_ in enumerate(firsts["run_id"])]
+        raise UserError(
+            "episode rows of one seed come from different runs",
+            expected="one run for each task, method, variant and seed",
+            found=_some(found),
+            hint="code, data or settings have changed in between: roll the present policies out again",
         )
 
 

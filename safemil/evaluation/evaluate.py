@@ -3,6 +3,7 @@
 Episode i of every method, seed and variant starts from the same environment seed (common random numbers).
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,11 +14,13 @@ from safemil.errors import UserError
 from safemil.evaluation.episodes import write_episodes
 from safemil.evaluation.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
 from safemil.evaluation.settings import EvaluationSettings
+from safemil.files import sha256
 from safemil.methods.policy_file import read_policy
 from safemil.simulator.rollout import Episode, Noise, Policy, UniformNoise, ZeroPolicy, roll_out
 from safemil.simulator.seeds import EVALUATION_SEEDS
 from safemil.tasks import Task, get_task
 from safemil.training.progress import Progress
+from safemil.training.run_identity import policy_run_id, recorded_run_id, run_id
 
 REFERENCES = (BEHAVIOUR_REFERENCE, RANDOM_REFERENCE)
 
@@ -25,22 +28,45 @@ REFERENCES = (BEHAVIOUR_REFERENCE, RANDOM_REFERENCE)
 def _episodes(
     task: Task, policy: Policy, settings: EvaluationSettings, title: str, noise: Noise | None = None
 ) -> list[Episode]:
-    torch.set_num_threads(1)
-    seeds = EVALUATION_SEEDS[: settings.episodes]
     with Progress(title, settings.episodes, unit="episodes") as progress:
-        return roll_out(
-            task,
-            policy,
-            seeds,
-            n_environments=settings.n_environments,
-            noise=noise,
-            fast=settings.fast_simulator,
-            on_episode=lambda done: progress.update(done, {}),
-            keep_transitions=False,
+        return roll_out_first(
+            task, policy, settings.episodes, settings, lambda done: progress.update(done, {}), noise
         )
 
 
-def _rows(episodes: list[Episode], key: dict[str, str | int]) -> pd.DataFrame:
+def roll_out_first(
+    task: Task,
+    policy: Policy,
+    n_episodes: int,
+    settings: EvaluationSettings,
+    on_episode: Callable[[int], None],
+    noise: Noise | None = None,
+) -> list[Episode]:
+    """Roll a policy out on the first `n_episodes` environment seeds of the evaluation.
+
+    Args:
+        task: which task.
+        policy: acts by its mean.
+        n_episodes: one per environment seed.
+        settings: how the simulator is run; their own number of episodes plays no part.
+        on_episode: called with the number of episodes done.
+        noise: added to the actions; none if left out.
+    """
+    torch.set_num_threads(1)
+    return roll_out(
+        task,
+        policy,
+        EVALUATION_SEEDS[:n_episodes],
+        n_environments=settings.n_environments,
+        noise=noise,
+        fast=settings.fast_simulator,
+        on_episode=on_episode,
+        keep_transitions=False,
+    )
+
+
+def episode_rows(episodes: list[Episode], key: Mapping[str, str | int]) -> pd.DataFrame:
+    """Return the rows of the table of episodes, given the columns that are the same in all of them."""
     return pd.DataFrame(
         {
             **key,
@@ -55,7 +81,13 @@ def _rows(episodes: list[Episode], key: dict[str, str | int]) -> pd.DataFrame:
 
 
 def evaluate_policy(
-    policy_path: Path, output: Path, settings: EvaluationSettings, *, source: str, key: dict[str, str | int]
+    policy_path: Path,
+    output: Path,
+    settings: EvaluationSettings,
+    *,
+    source: str,
+    key: dict[str, str | int],
+    record: Path | None = None,
 ) -> None:
     """Roll out a trained policy by its mean action and write its episodes.
 
@@ -65,9 +97,10 @@ def evaluate_policy(
         settings: how many episodes.
         source: which data it was trained on, for the rows.
         key: task, method, variant and seed the policy must be of.
+        record: run.json of the run, which has its id; a run without one is known by its policy file's digest.
 
     Raises:
-        UserError: the policy is of another run than `key` says, or cannot be read or rolled out.
+        UserError: policy or record are of another run than `key` says, or cannot be read or rolled out.
     """
     policy, metadata = read_policy(policy_path)
     found: dict[str, str | int] = {
@@ -75,9 +108,11 @@ def evaluate_policy(
     }
     if found != key:
         raise UserError("the policy is of another run", expected=key, found=found, where=policy_path)
+    whose = {**key, "source": source}
+    identity = recorded_run_id(record, whose) if record else policy_run_id(whose, policy_path)
     title = "evaluate {task} {method}/{variant} seed {seed}".format(**key)
     episodes = _episodes(get_task(metadata.task), policy, settings, title)
-    write_episodes(output, _rows(episodes, {**found, "source": source, "step": metadata.steps}))
+    write_episodes(output, episode_rows(episodes, whose | {"step": metadata.steps, "run_id": identity}))
 
 
 def evaluate_reference(
@@ -112,5 +147,9 @@ def evaluate_reference(
         if shipped is None or card is None:
             raise UserError(f"{reference} is rolled out from the shipped policies and their card: name both")
         episodes = _episodes(task, constrained_reference(shipped, card), settings, title)
-    key: dict[str, str | int] = {"method": reference, "variant": "default", "seed": 0, "step": 0}
-    write_episodes(output, _rows(episodes, {**key, "task": task.name, "source": source}))
+    key: dict[str, str | int] = {"method": reference, "variant": "default", "seed": 0}
+    key |= {"task": task.name, "source": source}
+    files = [sha256(path) for path in (shipped, card) if path]
+    write_episodes(
+        output, episode_rows(episodes, key | {"step": 0, "run_id": run_id(key | {"files": files})})
+    )

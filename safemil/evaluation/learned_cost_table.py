@@ -1,12 +1,14 @@
 """From the scores of each run's learned cost to means and intervals over seeds."""
 
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from safemil.evaluation.episodes import CELL
+from safemil.errors import UserError
+from safemil.evaluation.episodes import CELL, SHOWN
 from safemil.evaluation.intervals import N_RESAMPLES, bootstrap_interval
 from safemil.evaluation.learned_cost_rows import COUNTS, SCORES
 from safemil.evaluation.method_labels import method_order, task_order, variant_order
@@ -15,6 +17,9 @@ TABLE_COLUMNS = [
     *["task", "held_out", "method", "variant", "source", "n_seeds", *COUNTS, "step"],
     *[f"{score}{end}" for score in SCORES for end in ("", "_low", "_high", "_missing")],
 ]
+
+_TEXT_COLUMNS = ["task", "held_out", "method", "variant", "source", *(f"{score}_missing" for score in SCORES)]
+_NUMBERS = [f"{score}{end}" for score in SCORES for end in ("", "_low", "_high")]
 
 
 def learned_cost_table(
@@ -34,13 +39,37 @@ def learned_cost_table(
     Returns:
         Columns `TABLE_COLUMNS`; n_* as in the rows; step is gradient steps. The paper's order of tasks, then
         held-out sets, then methods.
+
+    Raises:
+        UserError: a run lacks a score, or a held-out set that other seeds have.
     """
+    _check_whole(rows)
     groups = rows.groupby([*CELL, "held_out"], sort=True)
     cells = [
         _cell(dict(zip([*CELL, "held_out"], key, strict=True)), group, n_resamples, bootstrap_seed)
         for key, group in groups
     ]
     return _in_order(pd.DataFrame(cells, columns=TABLE_COLUMNS))
+
+
+def _check_whole(rows: pd.DataFrame) -> None:
+    sets = rows.groupby(CELL)["held_out"].unique()
+    present = set(rows[[*CELL, "seed", "held_out", "score"]].itertuples(index=False, name=None))
+    lacking = [
+        "{}/{}/{}/{} seed {}: {} on {}".format(*run, score, held_out)
+        for run in rows[[*CELL, "seed"]].drop_duplicates().itertuples(index=False, name=None)
+        for held_out in sets[run[:-1]]
+        for score in SCORES
+        if (*run, held_out, score) not in present
+    ]
+    if lacking:
+        raise UserError(
+            "scores of learned costs are missing",
+            expected="every score for every run, and the same held-out sets for all seeds",
+            found=", ".join(lacking[:SHOWN])
+            + (f" and {len(lacking) - SHOWN} more" if lacking[SHOWN:] else ""),
+            hint="score these runs again",
+        )
 
 
 def _cell(
@@ -75,3 +104,37 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
         return task_order(row["task"]), row["held_out"], *method
 
     return table.iloc[sorted(range(len(table)), key=key)].reset_index(drop=True)
+
+
+def read_learned_cost_table(path: Path) -> pd.DataFrame:
+    """Read learned_cost.csv.
+
+    Raises:
+        UserError: there is no such file, or it has other columns or no rows, a row twice, or a score with
+            neither a value nor a reason.
+    """
+    if not path.is_file():
+        raise UserError(
+            "no table of learned costs", where=path, hint="make it with `safemil table-learned-cost`"
+        )
+    text = dict.fromkeys(_TEXT_COLUMNS, "str")
+    not_a_number = {column: ["NaN"] for column in _NUMBERS}
+    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=not_a_number)
+    if list(table.columns) != TABLE_COLUMNS or table.empty:
+        found = list(table.columns)
+        raise UserError("not a table of learned costs", expected=TABLE_COLUMNS, found=found, where=path)
+    key = ["task", "source", "held_out", "method", "variant"]
+    repeated = table[table.duplicated(key, keep=False)]
+    unexplained = [
+        f"{'/'.join(row[name] for name in key)} {score}"
+        for row in table.to_dict("records")
+        for score in SCORES
+        if pd.isna(row[score]) != (row[f"{score}_missing"] != "")
+    ]
+    if len(repeated) or unexplained:
+        rows = ["/".join(row) for row in repeated[key].itertuples(index=False)]
+        problems = "; ".join(
+            [*(f"twice {row}" for row in rows), *(f"no value and no reason {u}" for u in unexplained)]
+        )
+        raise UserError("rows of the table of learned costs cannot be used", found=problems, where=path)
+    return table

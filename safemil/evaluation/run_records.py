@@ -5,9 +5,9 @@ says.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safemil.errors import UserError
 
 IDENTITY = {"task", "source", "method", "kind", "variant", "seed"}
+
+RecordType = TypeVar("RecordType", bound=BaseModel)
+_Read = TypeVar("_Read")
 
 
 class _Record(BaseModel):
@@ -81,11 +84,20 @@ _ANY_RECORD: TypeAdapter[RunRecord | ProgramRecord] = TypeAdapter(AnyRecord)
 
 
 def read_run_record(path: Path) -> RunRecord | ProgramRecord:
-    """Read one run.json.
+    """Read what the table of what methods were given takes from one run.json; raises as `read_record`."""
+    return _read(path, _ANY_RECORD.validate_python)
+
+
+def read_record(path: Path, model: type[RecordType]) -> RecordType:
+    """Read what `model` asks of one run.json.
 
     Raises:
         UserError: it is missing, or lacks what is needed; names the file and every problem.
     """
+    return _read(path, model.model_validate)
+
+
+def _read(path: Path, validate: Callable[[Any], _Read]) -> _Read:
     if not path.is_file():
         raise UserError(
             "a run has no record",
@@ -95,7 +107,7 @@ def read_run_record(path: Path) -> RunRecord | ProgramRecord:
             hint="train the run first: snakemake --cores all train",
         )
     try:
-        return _ANY_RECORD.validate_python(json.loads(path.read_text()))
+        return validate(json.loads(path.read_text()))
     except (ValidationError, json.JSONDecodeError) as error:
         raise UserError(
             "a run's record cannot be used",

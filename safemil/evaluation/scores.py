@@ -115,17 +115,32 @@ def main_table(
 
     Source: the protocol, section 4.
     """
-    rows = validate_episodes(episodes)
-    check_comparable(rows)
-    _check_one_checkpoint(rows)
-    scores = seed_scores(rows, cost_limit=cost_limit)
-    constrained = constrained_reference_of(str(rows["source"].iloc[0]))
-    relative = _relative_scores(scores, constrained, RANDOM_REFERENCE)
+    relative = relative_seed_scores(episodes, cost_limit=cost_limit)
     cells = [
         _cell_row(dict(zip([*CELL, "step"], key, strict=True)), group, n_resamples, bootstrap_seed)
         for key, group in relative.groupby([*CELL, "step"], sort=True)
     ]
     return _in_order(pd.DataFrame(cells)[TABLE_COLUMNS])
+
+
+def relative_seed_scores(episodes: pd.DataFrame, *, cost_limit: float = COST_LIMIT) -> pd.DataFrame:
+    """Return the scores of each seed, raw and relative to the references: what every statistic starts from.
+
+    Columns of `seed_scores`, then return_norm, cost_diff and cvar20_diff as `main_table` defines them.
+
+    Args:
+        episodes: rows of one source and one checkpoint per cell, as from `gather`.
+        cost_limit: episodes of at most this cost count as within the limit.
+
+    Raises:
+        UserError: as `main_table`.
+    """
+    rows = validate_episodes(episodes)
+    check_comparable(rows)
+    _check_one_checkpoint(rows)
+    scores = seed_scores(rows, cost_limit=cost_limit)
+    constrained = constrained_reference_of(str(rows["source"].iloc[0]))
+    return _relative_scores(scores, constrained, RANDOM_REFERENCE)
 
 
 def _check_one_checkpoint(episodes: pd.DataFrame) -> None:

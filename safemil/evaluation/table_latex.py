@@ -13,6 +13,7 @@ from safemil.evaluation.method_labels import Kind, task_display
 from safemil.evaluation.scores import SCORES
 from safemil.evaluation.table_text import (
     KIND_HEADINGS,
+    NOT_RUN,
     UNDEFINED,
     ScoreText,
     best_learners,
@@ -93,17 +94,19 @@ def _body(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str], n_columns: 
             yield r"\midrule"
             yield f"\\multicolumn{{{n_columns}}}{{l}}{{\\emph{{{KIND_HEADINGS[kind]}}}}} \\\\"
         share = f"${row['share_within_limit']:.2f}$"
-        yield " & ".join([escape(name), f"${row['n_seeds']}$", *map(_mean, scores), share]) + r" \\"
-        yield " & ".join(["", "", *map(_interval, scores), ""]) + r" \\"
+        yield " & ".join([escape(name), f"${row['n_seeds']}$", *map(mean_cell, scores), share]) + r" \\"
+        yield " & ".join(["", "", *map(interval_cell, scores), ""]) + r" \\"
 
 
-def _mean(score: ScoreText) -> str:
-    if score.mean == UNDEFINED:
-        return UNDEFINED
+def mean_cell(score: ScoreText) -> str:
+    """Return a mean as LaTeX."""
+    if score.mean in (UNDEFINED, NOT_RUN):
+        return score.mean
     return f"$\\mathbf{{{score.mean}}}$" if score.bold else f"${score.mean}$"
 
 
-def _interval(score: ScoreText) -> str:
+def interval_cell(score: ScoreText) -> str:
+    """Return the interval of a mean, or why there is none, in small type; empty where neither is known."""
     text = f"[{score.interval}]" if score.interval else score.missing
     return f"{{\\scriptsize ${text}$}}" if text else ""
 

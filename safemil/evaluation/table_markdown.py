@@ -46,25 +46,27 @@ def main_table_markdown(
 
 
 def _task_table(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str]) -> Iterator[str]:
-    yield _line(_COLUMNS)
-    yield _line([":---", *["---:"] * (len(_COLUMNS) - 1)])
+    yield line(_COLUMNS)
+    yield line([":---", *["---:"] * (len(_COLUMNS) - 1)])
     kind: Kind = "learner"
     for (_, row), name, scores in zip(rows.iterrows(), names, score_texts(rows, bold), strict=True):
         if row["kind"] != kind:
             kind = row["kind"]
-            yield _line([f"*{KIND_HEADINGS[kind]}*", *[""] * (len(_COLUMNS) - 1)])
+            yield line([f"*{KIND_HEADINGS[kind]}*", *[""] * (len(_COLUMNS) - 1)])
         share = f"{row['share_within_limit']:.2f}"
-        yield _line([escape(name), str(row["n_seeds"]), *map(_score, scores), share])
+        yield line([escape(name), str(row["n_seeds"]), *map(score_cell, scores), share])
 
 
-def _score(score: ScoreText) -> str:
+def score_cell(score: ScoreText) -> str:
+    """Return a mean with its interval, or with the reason why it has none."""
     mean = f"**{score.mean}**" if score.bold else score.mean
     if score.interval:
         return f"{mean} [{score.interval}]"
     return f"{mean} ({escape(score.missing)})" if score.missing else mean
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """Return one row of a table from cells with markup."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -16,6 +16,7 @@ from safemil.evaluation.scores import SCORES, second_reference_tasks
 MINIMUM_RETURN_NORM = 0.5
 TOO_FEW = f"n<{MINIMUM_SEEDS}"
 UNDEFINED = "n/a"
+NOT_RUN = "not run"
 
 HEADINGS: dict[str, str] = {
     "return": "return",
@@ -78,12 +79,20 @@ def score_texts(rows: pd.DataFrame, bold: pd.Series) -> list[list[ScoreText]]:
 
 
 def _digits(score: str, values: pd.Series) -> int:
-    """Two decimals for small quantities, one from 100 on: about four significant figures."""
-    return 1 if score != "return_norm" and np.nanmax(values.abs(), initial=0.0) >= 100 else 2
+    return 2 if score == "return_norm" else digits_of(values)
+
+
+def digits_of(values: pd.Series) -> int:
+    """Return the decimals of a column: two, one from 100 on, which makes about four significant figures."""
+    return 1 if np.nanmax(values.abs(), initial=0.0) >= 100 else 2
 
 
 def _score_text(row: dict[Hashable, Any], score: str, digits: int, bold: bool) -> ScoreText:
-    mean, low, high = row[score], row[f"{score}_low"], row[f"{score}_high"]
+    return estimate_text(row[score], row[f"{score}_low"], row[f"{score}_high"], digits=digits, bold=bold)
+
+
+def estimate_text(mean: float, low: float, high: float, *, digits: int, bold: bool = False) -> ScoreText:
+    """Return an estimate and its interval as text; where there is no interval, because of too few seeds."""
     if np.isnan(mean):
         return ScoreText(UNDEFINED)
     text = f"{mean:z.{digits}f}"  # z turns a rounded -0.00 into 0.00

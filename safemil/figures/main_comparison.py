@@ -15,8 +15,16 @@ from safemil.evaluation.captions import budget_sentence, oracle_sentence
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, method_order, task_display
 from safemil.evaluation.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
-from safemil.evaluation.scores import COST_LIMIT, second_reference_tasks, seed_scores
-from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure
+from safemil.evaluation.scores import COST_LIMIT, second_reference_tasks
+from safemil.figures.seed_points import seed_points
+from safemil.figures.style import (
+    COLUMN_WIDTH,
+    LIMIT_LINE,
+    REFERENCE_LINES,
+    figure_style,
+    method_style,
+    new_figure,
+)
 
 QUANTITIES = {"return": "return", "cost": "cost", "cvar20": "CVaR@20 % of cost"}
 
@@ -32,17 +40,7 @@ _TYPES = {"seed": "Int64", "value": "float64", "low": "float64", "high": "float6
 _SEED_OFFSET, _MEAN_OFFSET, _SEED_SPREAD = -0.18, 0.18, 0.12
 _SEED_SIZE, _MEAN_SIZE = 2.6, 4.0
 
-# The limit is drawn over the reference, so that both are seen where they coincide.
-_CON_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": "-", "linewidth": 1.6, "zorder": 1}
-_LIMIT_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "linewidth": 0.8, "zorder": 1.5}
-_SECOND_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": "-.", "linewidth": 1.2, "zorder": 1}
-_RANDOM_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": ":", "linewidth": 1.4, "zorder": 1}
-_LINES = {
-    "constrained_reference": _CON_LINE,
-    "second_reference": _SECOND_LINE,
-    "random_reference": _RANDOM_LINE,
-    "cost_limit": _LIMIT_LINE,
-}
+_LINES = {**REFERENCE_LINES, "cost_limit": LIMIT_LINE}
 _ROLES = {
     "constrained_reference": "reference",
     "second_reference": "second reference",
@@ -133,13 +131,9 @@ def _limits(points: pd.DataFrame, cost_limit: float) -> pd.DataFrame:
 
 
 def _seed_points(episodes: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return each seed's scores in the table's order, after checking that they belong to the table."""
-    key = ["task", "source", "method", "variant", "step"]
-    seeds = points[key].merge(seed_scores(episodes), on=key, how="left", validate="one_to_many")
-    means = seeds.groupby(key, sort=False)[list(QUANTITIES)].mean()
-    if not np.allclose(means.to_numpy(), points[list(QUANTITIES)].to_numpy()):
-        raise UserError("the main table was not made of these episodes", hint="make both from one gather")
-    long = seeds.melt(id_vars=[*key, "seed"], value_vars=list(QUANTITIES), var_name="quantity")
+    seeds = seed_points(episodes, points, list(QUANTITIES))
+    key = [name for name in seeds.columns if name not in QUANTITIES]
+    long = seeds.melt(id_vars=key, value_vars=list(QUANTITIES), var_name="quantity")
     return long.assign(element="seed", low=np.nan, high=np.nan)
 
 
@@ -254,7 +248,7 @@ def _legend_handles(data: pd.DataFrame) -> list[Line2D]:
     handles = [point(_SEED_SIZE, "#444444", "one seed"), point(_MEAN_SIZE, "#444444", "mean of a learner")]
     if any(method_label(method).kind == "oracle" for method in data["method"].dropna()):
         handles.append(point(_MEAN_SIZE, "white", "mean of an oracle"))
-    handles.append(Line2D([], [], label=f"cost limit {limit:g}", **_LIMIT_LINE))
+    handles.append(Line2D([], [], label=f"cost limit {limit:g}", **LIMIT_LINE))
     for element, role in _ROLES.items():
         for method in data.loc[data["element"] == element, "method"].unique():
             label = f"{method_label(method).display} ({role})"

@@ -48,6 +48,17 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "random": MethodStyle("#999999", "x"),
 }
 
+# The limit is drawn over the references, so that both are seen where they coincide.
+LIMIT_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "linewidth": 0.8, "zorder": 1.5}
+REFERENCE_LINES: dict[str, dict[str, Any]] = {
+    "constrained_reference": {"color": "#8C8C8C", "linestyle": "-", "linewidth": 1.6, "zorder": 1},
+    "second_reference": {"color": "#8C8C8C", "linestyle": "-.", "linewidth": 1.2, "zorder": 1},
+    "random_reference": {"color": "#8C8C8C", "linestyle": ":", "linewidth": 1.4, "zorder": 1},
+}
+
+# Three columns of names within the width of one column of a paper.
+KEY_BELOW: dict[str, Any] = {"loc": "outside lower center", "columnspacing": 1.2, "handlelength": 1.7}
+
 _SPARE_COLOURS = ("#8A7F00", "#7A3E00", "#5B4B8A", "#777777")
 _SPARE_MARKERS = ("h", "<", ">", "p", "d", "8")
 

@@ -6,6 +6,8 @@ Metadata: `format`, `task`, `method`, `variant`, `seed`, `steps`.
 """
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,13 +16,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from safemil.errors import UserError
 from safemil.files import replacing
 from safemil.methods.networks import GaussianPolicy
 
 FORMAT = "safemil-policy-1"
+_HINT = "train it again, or see the policy format in the documentation"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,12 @@ class MeanActionPolicy:
 
 def write_networks(path: Path, network: nn.Module, metadata: dict[str, str]) -> None:
     """Write the parameters and buffers of `network`, atomically."""
-    tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    write_tensors(path, network.state_dict(), metadata)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors by name, atomically; the same tensors give the same bytes."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         temporary.write_bytes(_with_ordered_metadata(save(tensors, metadata=metadata)))
 
@@ -77,27 +85,51 @@ def read_policy(path: Path) -> tuple[MeanActionPolicy, PolicyMetadata]:
     Raises:
         UserError: the file is missing, damaged, not a policy, or of other shapes than its sizes say.
     """
-    hint = "train it again, or see the policy format in the documentation"
+    tensors, raw = read_tensors(path, FORMAT)
+    with well_shaped(path):
+        return mean_action_policy(tensors), metadata_of(raw)
+
+
+def read_tensors(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a file and its metadata.
+
+    Raises:
+        UserError: the file is missing, damaged, or not of the format `expected`.
+    """
     if not path.is_file():
         raise UserError(
-            "no policy here", expected="a policy file", found="no such file", where=path, hint=hint
+            "no policy here", expected="a policy file", found="no such file", where=path, hint=_HINT
         )
     try:
         with safe_open(path, framework="pt") as file:
             raw = file.metadata() or {}
-        tensors = load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:
-        raise UserError("a damaged policy file", found=str(error), where=path, hint=hint) from error
-    if raw.get("format") != FORMAT:
-        raise UserError("not a policy file", expected=FORMAT, found=raw.get("format"), where=path, hint=hint)
+        raise UserError("a damaged policy file", found=str(error), where=path, hint=_HINT) from error
+    if raw.get("format") != expected:
+        found = raw.get("format")
+        raise UserError("not a policy file", expected=expected, found=found, where=path, hint=_HINT)
+    return tensors, raw
+
+
+@contextmanager
+def well_shaped(path: Path) -> Iterator[None]:
+    """Turn what goes wrong when the content of a file is put together into an error that names the file."""
     try:
-        policy = GaussianPolicy(tensors["observation_mean"].shape[0], tensors["mean_head.weight"].shape[0])
-        policy.load_state_dict(tensors)
-        metadata = PolicyMetadata(
-            raw["task"], raw["method"], raw["variant"], int(raw["seed"]), int(raw["steps"])
-        )
+        yield
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise UserError(
-            "a policy file of the wrong shape", found=str(error), where=path, hint=hint
+            "a policy file of the wrong shape", found=str(error), where=path, hint=_HINT
         ) from error
-    return MeanActionPolicy(policy), metadata
+
+
+def mean_action_policy(tensors: Mapping[str, Tensor]) -> MeanActionPolicy:
+    """Build the policy of the tensors of one; raises what `well_shaped` turns into an error."""
+    policy = GaussianPolicy(tensors["observation_mean"].shape[0], tensors["mean_head.weight"].shape[0])
+    policy.load_state_dict(tensors)
+    return MeanActionPolicy(policy)
+
+
+def metadata_of(raw: Mapping[str, str]) -> PolicyMetadata:
+    """Return what the metadata of a file say; raises what `well_shaped` turns into an error."""
+    return PolicyMetadata(raw["task"], raw["method"], raw["variant"], int(raw["seed"]), int(raw["steps"]))

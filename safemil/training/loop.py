@@ -9,6 +9,7 @@ import numpy as np
 
 from safemil.errors import UserError
 from safemil.methods.learner import Learner
+from safemil.training.kept_policies import KeptPolicies
 
 
 @dataclass
@@ -35,11 +36,12 @@ class TrainingLog:
 
 @dataclass
 class TrainingState:
-    """Where a run is: the learner, its stream of batches, its log."""
+    """Where a run is: the learner, its stream of batches, its log, the policies kept for its curve."""
 
     learner: Learner[Any, Any]
     generator: np.random.Generator
     log: TrainingLog
+    kept: KeptPolicies = field(default_factory=KeptPolicies)
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to go on from here, made of plain types and tensors."""
@@ -47,6 +49,7 @@ class TrainingState:
             "learner": self.learner.state(),
             "generator": self.generator.bit_generator.state,
             "log": {"rows": self.log.rows, "sums": self.log.sums, "count": self.log.count},
+            "kept": self.kept.tensors,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -54,6 +57,7 @@ class TrainingState:
         self.learner.load_state(state["learner"])
         self.generator.bit_generator.state = state["generator"]
         self.log = TrainingLog(**state["log"])
+        self.kept.load(state["kept"])
 
 
 def check_finite(metrics: Mapping[str, float], step: int) -> None:
@@ -107,6 +111,7 @@ def run_steps(
     settings, first_steps = learner.training, learner.pretraining_steps
     for done in range(learner.pretraining_done + learner.steps_done + 1, first_steps + settings.steps + 1):
         _take_step(state)
+        state.kept.keep(learner)  # before the checkpoint, which must hold it
         step = done if done <= first_steps else done - first_steps
         if step % settings.log_every == 0 or done in (first_steps, first_steps + settings.steps):
             on_row(done, _close_row(state))

@@ -19,16 +19,19 @@ from torch import nn
 from safemil.data.stripped import TrainingData, read_training_data, read_training_metadata
 from safemil.errors import UserError
 from safemil.files import replacing, sha256, write_text
+from safemil.methods.curve_file import write_curve_policies
 from safemil.methods.learner import Learner, MethodSettings
 from safemil.methods.policy_file import PolicyMetadata, write_networks, write_policy
 from safemil.methods.registry import find_learner
 from safemil.methods.registry_names import module_name
 from safemil.training.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
+from safemil.training.kept_policies import KeptPolicies, curve_steps
 from safemil.training.loop import TrainingLog, TrainingState, run_steps
 from safemil.training.network_record import describe_networks, gradient_steps
 from safemil.training.progress import Progress
 from safemil.training.provenance import commit, modules_behind, source_digest, versions
 from safemil.training.randomness import numpy_stream, torch_stream
+from safemil.training.run_identity import run_id
 from safemil.training.settings import TrainingSettings
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -48,6 +51,8 @@ class RunRequest:
         seed: decides initial weights and batches.
         settings: the method's own settings, checked against its model.
         training: the shared training settings, overrides applied.
+        curve_points: how many policies to keep along the way, the last one included. Decides neither the
+            final policy nor the run's id.
     """
 
     task: str
@@ -56,6 +61,7 @@ class RunRequest:
     seed: int
     settings: Mapping[str, Any]
     training: TrainingSettings
+    curve_points: int = 0
 
 
 def check_settings(learner: type[Learner[Any, Any]], raw: Mapping[str, Any]) -> MethodSettings:
@@ -106,6 +112,8 @@ def read_training_file(task: str, path: Path) -> TrainingFile:
 
 def train(request: RunRequest, data_path: Path, directory: Path) -> None:
     """Train one learner and leave policy.safetensors, networks.safetensors, train.csv and run.json.
+
+    With `curve_points` in the request, curve_policies_{points}.safetensors too.
 
     Args:
         request: what to train.
@@ -167,9 +175,12 @@ def run(
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     learner = build(torch_stream(request.seed, "initial weights"))
-    state = TrainingState(learner, numpy_stream(request.seed, "batches"), TrainingLog())
+    kept = KeptPolicies(curve_steps(request.curve_points, request.training.steps))
+    state = TrainingState(learner, numpy_stream(request.seed, "batches"), TrainingLog(), kept)
     record = _describe(request, learner, file, trainer)
     record["data"] |= further_inputs or {}
+    record["run_id"] = run_id(_decisive(record))
+    record["curve_steps"] = kept.steps
     checkpoint = directory / CHECKPOINT_NAME
     fingerprint = _fingerprint(record)
     saved = read_checkpoint(checkpoint, fingerprint)
@@ -234,10 +245,15 @@ def _count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _fingerprint(record: Mapping[str, Any]) -> str:
+def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that decides the bits of a run; the commit does not, the code's digest does."""
-    decisive = ("task", "method", "variant", "seed", "settings", "training", "data", "code", "versions")
-    return json.dumps({key: record[key] for key in decisive}, sort_keys=True)
+    run = ("task", "source", "method", "variant", "seed")
+    return {key: record[key] for key in (*run, "settings", "training", "data", "code", "versions")}
+
+
+def _fingerprint(record: Mapping[str, Any]) -> str:
+    """What a checkpoint must have been made with: one without the points of the curve is of no use for it."""
+    return json.dumps(_decisive(record) | {"curve_steps": record["curve_steps"]}, sort_keys=True)
 
 
 def _write_outputs(
@@ -251,6 +267,9 @@ def _write_outputs(
     write_networks(
         directory / "networks.safetensors", others, {k: str(v) for k, v in asdict(metadata).items()}
     )
+    if state.kept.steps:
+        path = directory / f"curve_policies_{request.curve_points}.safetensors"
+        write_curve_policies(path, state.kept.tensors, metadata, record["run_id"])
     with replacing(directory / "train.csv") as temporary:
         pd.DataFrame(state.log.rows).to_csv(temporary, index=False, float_format="%.9g")
     write_text(directory / "run.json", json.dumps(record, indent=2, sort_keys=True) + "\n")

@@ -24,7 +24,9 @@ def episode_rows(
         "cost": [float(value) for value in costs],
         "length": 1000,
     }
-    return pd.DataFrame({**rows, **changes})
+    rows |= changes
+    run = "/".join(str(rows[name]) for name in ("task", "source", "method", "variant", "seed"))
+    return pd.DataFrame({"run_id": run} | rows)
 
 
 @pytest.fixture

@@ -13,11 +13,15 @@ from safemil.cli import main
 from safemil.config import parse_config, write_resolved
 from safemil.errors import UserError
 from safemil.evaluation.accept_policy import accept_policy
+from safemil.evaluation.episodes import read_episodes
+from safemil.evaluation.evaluate import evaluate_policy
 from safemil.evaluation.fairness import budget_sentences, fairness_table
 from safemil.evaluation.fairness_text import budget_rows, network_rows
 from safemil.evaluation.run_records import ProgramRecord, read_run_record, record_frame
+from safemil.evaluation.settings import EvaluationSettings
 from safemil.files import sha256
 from safemil.methods.policy_file import read_policy
+from safemil.training.run_identity import run_id
 
 KEY = {"task": "swimmer_velocity", "method": "Ridge", "variant": "default", "seed": 4}
 METADATA = {"format": "safemil-policy-1", **{name: str(value) for name, value in KEY.items()}, "steps": "0"}
@@ -96,6 +100,7 @@ def test_the_record_holds_what_the_policy_file_says(path, accept):
     assert record == {
         **KEY,
         "source": "collected",
+        "run_id": run_id({**KEY, "source": "collected", "policy": sha256(path)}),
         "kind": "program",
         "settings": {"penalty": 1.0},
         "steps": 0,
@@ -103,6 +108,17 @@ def test_the_record_holds_what_the_policy_file_says(path, accept):
         "parameters": 9 * 256 + 257 * 256 + 2 * 257 * 2,
         "policy_sha256": sha256(path),
     }
+
+
+def test_the_id_is_that_of_the_policy_and_of_its_episodes(path, accept, tmp_path):
+    first = accept(path)["run_id"]
+    settings = EvaluationSettings(episodes=1, n_environments=1)
+    for record in (tmp_path / "run.json", None):
+        output = tmp_path / "episodes.parquet"
+        evaluate_policy(path, output, settings, source="collected", key=KEY, record=record)
+        assert read_episodes(output)["run_id"].unique().tolist() == [first]
+    write_bytes(path, {name: tensor / 2 for name, tensor in policy_tensors().items()}, METADATA)
+    assert accept(path)["run_id"] != first
 
 
 @pytest.mark.parametrize(

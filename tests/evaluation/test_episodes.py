@@ -139,6 +139,16 @@ def test_gather_refuses_mixed_sources(tmp_path, rows, tiny):
         assert words in str(caught.value)
 
 
+def test_gather_refuses_two_runs_of_one_seed(tmp_path, tiny):
+    """The curve of a run of older code, say, beside the final episodes of the present one."""
+    older = tiny[(tiny["method"] == "bc") & (tiny["seed"] == 1)].assign(step=500, run_id="older")
+    with pytest.raises(UserError) as caught:
+        gather(_files(tmp_path, tiny, older))
+    for words in ("one seed come from different runs", "run older: ", "1.parquet row 0", "bc/default/1"):
+        assert words in str(caught.value)
+    assert "bc/default/0" not in str(caught.value)
+
+
 def test_gather_refuses_different_environment_seeds(tmp_path, rows, tiny):
     seeds = [7000, 7001, 9, 7003, 7004]
     other = rows("dwbc_nu", 0, [1] * 5, [1] * 5, environment_seed=seeds)

@@ -1,5 +1,6 @@
 """Rolling out policies and references: the rows they leave."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,27 @@ def test_rows_say_whose_they_are_and_the_same_policy_gives_the_same_bytes(
     assert rows["environment_seed"].tolist() == list(EVALUATION_SEEDS[:3])
     assert rows["length"].tolist() == [SWIMMER.episode_length] * 3
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_rows_have_the_id_of_the_record_or_else_of_the_policy_file(policy_path: Path, tmp_path: Path) -> None:
+    record = tmp_path / "run.json"
+    record.write_text(json.dumps({**key(), "source": "collected", "run_id": "abc"}))
+
+    def id_of(record: Path | None = None, source: str = "collected") -> str:
+        output = tmp_path / "a.parquet"
+        evaluate_policy(policy_path, output, SETTINGS, source=source, key=key(), record=record)
+        (identity,) = read_episodes(output)["run_id"].unique()
+        return str(identity)
+
+    assert id_of(record) == "abc"
+    without = id_of()
+    assert without == id_of() != id_of(source="local")
+    policy = GaussianPolicy(SWIMMER.observation_size, SWIMMER.action_size)
+    initialise(policy, torch.Generator().manual_seed(1))
+    write_policy(policy_path, policy, PolicyMetadata(SWIMMER.name, "bc", "default", 4, steps=70))
+    assert id_of() != without
+    with pytest.raises(UserError, match="record is of another run"):
+        id_of(record, source="local")
 
 
 def test_stock_simulator_gives_the_same_rows(policy_path: Path, tmp_path: Path) -> None:

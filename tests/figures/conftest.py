@@ -30,11 +30,36 @@ def invented_episodes(
                     "return": reward + generator.normal(size=n_episodes),
                     "cost": np.maximum(level + generator.normal(0, 15, size=n_episodes), 0).round(),
                     "length": 1000,
+                    "run_id": f"{task}/{method}/{seed}",
                 }
                 parts.append(pd.DataFrame(rows))
+    return pd.concat(parts, ignore_index=True)
+
+
+def invented_curves(
+    finals: pd.DataFrame, n_points: int = 10, steps: int = 10_000, without: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Curves of the trained methods that come to their final level, cost from above and return from below."""
+    generator = np.random.default_rng(1)
+    trained = finals[(finals["step"] > 0) & ~finals["method"].isin(without)]
+    parts = []
+    for point in range(1, n_points + 1):
+        rest = np.exp(-5 * point / n_points)
+        noise = generator.normal(0, 4, size=len(trained))
+        changes = {
+            "step": point * steps // n_points,
+            "return": trained["return"] * (1 - rest) + noise / 4,
+            "cost": np.maximum(trained["cost"] + 250 * rest + noise, 0).round(),
+        }
+        parts.append(trained.assign(**changes))
     return pd.concat(parts, ignore_index=True)
 
 
 @pytest.fixture
 def invent():
     return invented_episodes
+
+
+@pytest.fixture
+def invent_curves():
+    return invented_curves

@@ -45,11 +45,12 @@ def test_no_rule_that_trains_matches_a_custom_method():
     assert not re.fullmatch(without.custom_method_pattern(), "")
 
 
-def test_only_a_custom_method_is_rolled_out_with_a_record():
-    made = plan()
-    run = {"task": "point_circle2", "method": "Ridge", "variant": "strong", "seed": 1}
-    assert made.accepted_record(run) == ["results/a/collected/point_circle2/Ridge/strong/seed1/run.json"]
-    assert made.accepted_record({**run, "method": "bc"}) == []
+def test_a_program_has_settings_and_no_learning_curve():
+    made = plan(evaluation={"curve_points": 4})
+    assert {run["method"] for run in made.trained_runs()} == {"bc", "bc_safe"}
+    assert made.curve_runs() == made.trained_runs()
+    assert not re.fullmatch(made.trained_method_pattern(), "Ridge")
+    assert re.fullmatch(made.trained_method_pattern(), "bc_safe")
     assert made.custom_settings("Ridge", "strong") == '{"penalty": 9}'
     assert made.custom_settings("Ridge", "default") == "{}"
 
@@ -145,6 +146,8 @@ def test_a_policy_that_no_rule_writes_is_named():
     "labelled",
     [
         plan().path(paths.ORACLE_LABELS),
+        plan().path(paths.ORACLE_LABELS, split="default"),
+        plan().path(paths.ORACLE_LABELS, split="labelled5", task="swimmer_velocity"),
         plan().path(paths.HELD_OUT),
         plan().path(paths.ORACLE_LABELS, task="point_circle2"),
         paths.COLLECTED_DATA,

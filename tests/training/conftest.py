@@ -108,7 +108,7 @@ def train_any(data_path, labels_path):
 def make_request():
     """A factory of requests: SafeMIL, 60 steps of two bags of four segments of three transitions."""
 
-    def make(method="safemil", *, seed=0, settings=None, task=TASK, **training):
+    def make(method="safemil", *, seed=0, settings=None, task=TASK, curve_points=0, **training):
         defaults = {
             "steps": 60,
             "bag_pairs": 2,
@@ -124,6 +124,7 @@ def make_request():
             seed,
             settings or {},
             TrainingSettings.model_validate(defaults | training),
+            curve_points,
         )
 
     return make

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from safemil.errors import UserError
+from safemil.training.kept_policies import KeptPolicies
 from safemil.training.loop import TrainingLog, TrainingState, check_finite, run_steps
 from safemil.training.settings import TrainingSettings
 
@@ -146,6 +148,37 @@ def test_a_run_stopped_at_a_checkpoint_ends_like_one_that_was_not(where):
     assert resumed.dump() == whole.dump()
     assert rest.rows == [row for row in seen.rows if row[0] > where]
     assert rest.checkpoints == [done for done in seen.checkpoints if done > where]
+
+
+class Counted:
+    """Stands in for a policy: its one parameter is the number of updates."""
+
+    def __init__(self, learner):
+        self.learner = learner
+
+    def state_dict(self):
+        return {"updates": torch.tensor(self.learner.steps_done)}
+
+
+@pytest.mark.parametrize("stopped_at", [None, 4, 11])
+def test_policies_are_kept_at_their_updates_whether_or_not_the_run_is_stopped(stopped_at):
+    """Steps 4 and 11 are checkpoints amid pretraining and at update 4, at which a policy is kept."""
+    kept = KeptPolicies(steps=(2, 4, 6))
+    learner = CountingLearner(**PRETRAINED)
+    learner.policy = Counted(learner)
+    state = TrainingState(learner, np.random.default_rng(0), TrainingLog(), kept)
+    if stopped_at is None:
+        go_on(state)
+    else:
+        with pytest.raises(StoppedError) as stopped:
+            go_on(state, stop_at=stopped_at)
+        learner = CountingLearner(**PRETRAINED)
+        learner.policy = Counted(learner)
+        state = TrainingState(learner, np.random.default_rng(0), TrainingLog(), KeptPolicies(steps=(2, 4, 6)))
+        state.load(stopped.value.args[0])
+        assert list(state.kept.tensors) == ([2, 4] if stopped_at == 11 else [])
+        go_on(state)
+    assert {step: int(policy["updates"]) for step, policy in state.kept.tensors.items()} == {2: 2, 4: 4, 6: 6}
 
 
 def test_a_broken_loss_of_pretraining_names_its_step():

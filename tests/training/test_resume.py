@@ -13,6 +13,8 @@ from safemil.methods.safemil import SafeMIL
 from safemil.training.checkpoints import read_checkpoint, write_checkpoint
 from safemil.training.train import train
 
+CURVE = "curve_policies_5.safetensors"
+
 # Both end by SIGKILL, which no `finally` survives.
 KILLED_BETWEEN_CHECKPOINTS = """
 update, calls = SafeMIL.update, []
@@ -64,19 +66,38 @@ def kill_in_a_process_of_its_own(murder, request, data_path, directory):
     )
 
 
+@pytest.fixture(scope="module")
+def undisturbed_curve(tmp_path_factory, data_path, make_request):
+    """The bytes of the policies kept at steps 12, 24, 36, 48 and 60 of a run that nothing disturbed."""
+    directory = tmp_path_factory.mktemp("curve")
+    train(make_request(curve_points=5), data_path, directory)
+    return (directory / CURVE).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("murder", "resumed_from"), [(KILLED_BETWEEN_CHECKPOINTS, 40), (KILLED_WHILE_WRITING, 20)]
 )
 def test_a_killed_run_goes_on_to_the_same_bits(
-    murder, resumed_from, uninterrupted, data_path, make_request, contents, read_record, tmp_path
+    murder,
+    resumed_from,
+    uninterrupted,
+    undisturbed_curve,
+    data_path,
+    make_request,
+    contents,
+    read_record,
+    tmp_path,
 ):
-    killed = kill_in_a_process_of_its_own(murder, make_request(), data_path, tmp_path)
+    request = make_request(curve_points=5)
+    killed = kill_in_a_process_of_its_own(murder, request, data_path, tmp_path)
     assert killed.returncode == -9, killed.stderr
     assert (tmp_path / "checkpoint.pt").is_file()
-    assert not any((tmp_path / name).exists() for name in contents(uninterrupted))
+    assert not any((tmp_path / name).exists() for name in (*contents(uninterrupted), CURVE))
 
-    train(make_request(), data_path, tmp_path)
+    train(request, data_path, tmp_path)
     assert contents(tmp_path) == contents(uninterrupted)
+    # Points from before the last checkpoint, from after it and from after the kill.
+    assert (tmp_path / CURVE).read_bytes() == undisturbed_curve
     assert read_record(tmp_path)["timing"]["resumed_from_step"] == resumed_from
     assert read_record(tmp_path)["timing"]["steps"] == 60 - resumed_from
     assert not (tmp_path / "checkpoint.pt").exists()
@@ -123,6 +144,10 @@ def other_data(request, write_data, tmp_path):
     return request(), {"data_path": write_data(tmp_path / "other.hdf5", seed=5)}
 
 
+def other_points(request, **_):
+    return request(curve_points=4), {}
+
+
 def other_code(request, **_):
     return request(), {"code": "0123456789abcdef"}
 
@@ -131,7 +156,15 @@ def other_versions(request, **_):
     return request(), {"versions": {"torch": "0.0"}}
 
 
-CHANGES = [other_settings, other_training, other_seed, other_data, other_code, other_versions]
+CHANGES = [
+    other_settings,
+    other_training,
+    other_seed,
+    other_data,
+    other_points,
+    other_code,
+    other_versions,
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

@@ -26,7 +26,13 @@ TINY = {
     "collect": {"episodes_per_band": 4},
     "split": {"n_non_preferred": 4, "n_unlabelled": 8, "rectangles": []},
     "training": {"steps": 40, "bag_size": 8, "log_every": 10, "checkpoint_every": 10},
-    "evaluation": {"episodes": 2, "n_environments": 2, "bootstrap_resamples": 100},
+    "evaluation": {
+        "episodes": 2,
+        "curve_points": 4,
+        "curve_episodes": 2,
+        "n_environments": 2,
+        "bootstrap_resamples": 100,
+    },
     "ablations_in_all": [],
     "ablations": {
         "sizes": {

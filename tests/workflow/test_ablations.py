@@ -175,6 +175,20 @@ def test_a_resolved_configuration_reads_back_as_itself() -> None:
     assert list(config.ablations) == list(raw)
 
 
+def test_settings_of_learning_curves_decide_nothing_of_an_ablation() -> None:
+    own = Plan(make()).ablation_parameters("k")
+    assert Plan(make(evaluation={"curve_points": 5})).ablation_parameters("k") == own
+    assert Plan(make(evaluation={"cost_limit": 5})).ablation_parameters("k") != own
+
+
+def test_claims_are_about_the_ablations_of_all() -> None:
+    claimed = Plan(make()).claimed_ablations()
+    assert list(claimed) == ["k", "h", "weighting"]
+    assert claimed["h"] == ("results/a/tables/ablation_h.csv", "results/a/ablation_h.parquet")
+    assert list(Plan(make(ablations_in_all=["beta", "h"])).claimed_ablations()) == ["h"]
+    assert Plan(make(tasks=["point_circle2"])).claimed_ablations() == {}
+
+
 def test_cells_are_named_once(finished: Project) -> None:
     config = parse_config(copy.deepcopy(TINY), "tiny")
     runs = ablation_runs(config, "sizes")
@@ -220,3 +234,16 @@ def test_ablations_are_part_of_all_when_they_are_named(editable: Project) -> Non
     path.write_text(yaml.safe_dump({**raw, "ablations_in_all": ["sizes"]}))
     planned = editable.planned("all")
     assert (planned["table_ablation"], planned["figure_ablation"], planned["train_method"]) == (1, 1, 1)
+
+
+def test_claims_are_decided_on_the_ablations_of_all(editable: Project) -> None:
+    path = editable.directory / "tiny.yaml"
+    raw = yaml.safe_load(path.read_text())
+    ablations = raw["ablations"] | {"h": raw["ablations"]["sizes"]}
+    path.write_text(yaml.safe_dump({**raw, "ablations": ablations, "ablations_in_all": ["h"]}))
+    assert editable.planned("claims")["gather_ablation"] == 1
+    editable.snakemake("claims", "--configfile", "tiny.yaml")
+    claims = json.loads((editable.directory / "results/tiny/claims.json").read_text())
+    # It was given; that it is of another task than the claim is part of the verdict.
+    assert "the ablation has no 10 and no 5 on Swimmer-Velocity" in claims[4]["reason"]
+    assert "the ablation k was not run" in claims[3]["reason"]

@@ -119,6 +119,19 @@ def test_a_program_acts_on_the_episodes_of_all_others(extended: Project) -> None
     assert episodes.query("method == @PROGRAM").groupby("variant").size().tolist() == [2, 2]
 
 
+def test_a_copied_template_has_a_run_and_a_curve_and_a_program_has_an_id(extended: Project) -> None:
+    results = extended.directory / "results/tiny"
+    ids = pd.read_parquet(results / "episodes.parquet").groupby(["method", "variant"])["run_id"].unique()
+    record = json.loads((extended.directory / f"{RUN}/{PROGRAM}/strong/seed0/run.json").read_text())
+    assert ids[PROGRAM, "strong"].tolist() == [record["run_id"]] != ids[PROGRAM, "default"].tolist()
+    runs = pd.read_parquet(results / "runs.parquet").set_index("run_id")
+    assert runs.loc[ids[METHOD, "default"], "method"].tolist() == [METHOD]
+    assert PROGRAM not in set(runs["method"])
+    curves = set(pd.read_parquet(results / "curve_episodes.parquet")["method"])
+    assert METHOD in curves
+    assert PROGRAM not in curves
+
+
 def test_settings_reach_the_program(extended: Project) -> None:
     runs = {each: extended.directory / f"{RUN}/{PROGRAM}/{each}/seed0" for each in ("default", "strong")}
     records = {each: json.loads((run / "run.json").read_text()) for each, run in runs.items()}

@@ -24,7 +24,15 @@ def edit(project: Project, file: str, old: str, new: str) -> None:
 def test_every_promised_file_is_there(finished: Project) -> None:
     expected = [
         *[f"results/tiny/tables/main.{e}" for e in ("csv", "md", "tex")],
-        *[f"figures/tiny/main.{e}" for e in ("png", "pdf", "csv")],
+        *[
+            f"figures/tiny/{f}.{e}"
+            for f in ("main", "plane", "profiles", "learning_curves")
+            for e in ("png", "pdf", "csv")
+        ],
+        *[f"results/tiny/tables/learning_curves.{e}" for e in ("csv", "md")],
+        *[f"results/tiny/{table}.parquet" for table in ("episodes", "curve_episodes", "runs")],
+        *[f"results/tiny/tables/{t}.{e}" for t in ("per_task", "aggregate") for e in ("csv", "md", "tex")],
+        *[f"results/tiny/claims.{e}" for e in ("md", "json")],
         *[f"results/tiny/tables/fairness.{e}" for e in ("csv", "md", "tex")],
         *[f"results/tiny/tables/theory.{e}" for e in ("csv", "md")],
         *[f"figures/tiny/theory.{e}" for e in ("png", "pdf", "csv")],
@@ -108,7 +116,7 @@ def test_fairness_table_is_read_off_the_records(finished: Project) -> None:
 
 def test_changing_the_theory_draws_bags_anew_and_nothing_else(editable: Project) -> None:
     edit(editable, "tiny.yaml", "draws: 200", "draws: 300")
-    assert editable.planned("all") == {"all": 1, "table_theory": 1, "figure_theory": 1}
+    assert editable.planned("all") == {"all": 1, "table_theory": 1, "figure_theory": 1, "claims": 1}
     assert set(editable.planned("figure_theory")) == {"table_theory", "figure_theory"}
 
 
@@ -137,7 +145,13 @@ def test_without_a_learned_cost_there_is_no_table_of_it(editable: Project) -> No
 def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Project) -> None:
     edit(editable, "safemil/evaluation/learned_cost.py", "1 << 14", "1 << 13")
     planned = editable.planned("all")
-    assert planned == {"all": 1, "evaluate_cost": 2, "table_learned_cost": 1, "figure_learned_cost": 1}
+    assert planned == {
+        "all": 1,
+        "evaluate_cost": 2,
+        "table_learned_cost": 1,
+        "figure_learned_cost": 1,
+        "claims": 1,
+    }
 
 
 def test_second_dry_run_has_nothing_to_do(finished: Project) -> None:
@@ -152,12 +166,22 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "train_method": 2,
         "evaluate_policy": 2,
         "gather_episodes": 1,
+        "evaluate_curve": 2,
+        "gather_curves": 1,
+        "table_learning_curves": 1,
+        "figure_learning_curves": 1,
+        "gather_runs": 1,
         "table_main": 1,
+        "table_per_task": 1,
+        "table_aggregate": 1,
         "table_fairness": 1,
         "figure_main": 1,
+        "figure_plane": 1,
+        "figure_profiles": 1,
         "evaluate_cost": 2,
         "table_learned_cost": 1,
         "figure_learned_cost": 1,
+        "claims": 1,
     }
 
 
@@ -169,6 +193,19 @@ def test_editing_a_figure_redraws_only(editable: Project) -> None:
         "_SEED_SIZE, _MEAN_SIZE = 3.0",
     )
     assert editable.planned("all") == {"all": 1, "figure_main": 1}
+
+
+def test_changing_a_threshold_decides_the_claims_anew_and_nothing_else(editable: Project) -> None:
+    with (editable.directory / "tiny.yaml").open("a") as file:
+        file.write("claims:\n  cost_margin: 0.3\n")
+    assert editable.planned("all") == {"all": 1, "claims": 1}
+
+
+def test_claims_of_one_seed_are_not_measured_but_the_theory_may_be(finished: Project) -> None:
+    claims = json.loads((finished.directory / "results/tiny/claims.json").read_text())
+    verdicts = {claim["number"]: claim["verdict"] for claim in claims}
+    assert {verdicts[number] for number in range(1, 9)} == {"not measured"}
+    assert "1 seed, fewer than the 5" in claims[7]["reason"]
 
 
 def test_editing_a_comment_or_docstring_reruns_nothing(editable: Project) -> None:

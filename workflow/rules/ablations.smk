@@ -35,9 +35,10 @@ rule gather_ablation:
         ENVIRONMENT
     threads: 1
     params:
-        code=source_digest("safemil.evaluation.episodes"),
+        config=RESOLVED_CONFIG,
+        code=source_digest("safemil.evaluation.completeness"),
     shell:
-        "safemil gather {input:q} --output {output:q} 2>&1 | tee {log:q}"
+        "safemil gather --config {params.config:q} --ablation {wildcards.ablation} {input:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule table_ablation:
@@ -60,7 +61,9 @@ rule table_ablation:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=lambda wildcards: PLAN.ablation_parameters(wildcards.ablation),
         code=source_digest(
-            "safemil.evaluation.outputs", "safemil.evaluation.ablation_table"
+            "safemil.evaluation.outputs",
+            "safemil.evaluation.ablation_table",
+            "safemil.evaluation.completeness",
         ),
     shell:
         "safemil table-ablation {wildcards.ablation} --config {params.config:q}"
@@ -86,7 +89,11 @@ rule figure_ablation:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.png).parent),
         settings=lambda wildcards: PLAN.ablation_parameters(wildcards.ablation),
-        code=source_digest("safemil.evaluation.outputs", "safemil.figures.ablation"),
+        code=source_digest(
+            "safemil.evaluation.outputs",
+            "safemil.figures.ablation",
+            "safemil.evaluation.completeness",
+        ),
     shell:
         "safemil figure-ablation {wildcards.ablation} --config {params.config:q}"
         " --episodes {input.episodes:q} --directory {params.directory:q} 2>&1 | tee {log:q}"

@@ -17,6 +17,7 @@ from safemil.workflow import (
     Plan,
     behavior_parameters,
     behavior_snapshots,
+    option,
     tracked,
 )
 

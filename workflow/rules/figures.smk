@@ -6,6 +6,9 @@ rule figures:
     """Draw every figure."""
     input:
         expand(PLAN.path(paths.MAIN_FIGURE), extension=["png", "pdf", "csv"]),
+        expand(PLAN.path(paths.PLANE_FIGURE), extension=["png", "pdf", "csv"]),
+        expand(PLAN.path(paths.PROFILES_FIGURE), extension=["png", "pdf", "csv"]),
+        PLAN.if_curves(paths.LEARNING_CURVES_FIGURE, ["png", "pdf", "csv"]),
         expand(PLAN.path(paths.THEORY_FIGURE), extension=["png", "pdf", "csv"]),
         PLAN.ablations_in_all(paths.ABLATION_FIGURE, ["png", "pdf", "csv"]),
         lambda wildcards: PLAN.if_cost_is_learned(
@@ -31,12 +34,68 @@ rule figure_main:
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.png).parent),
-        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
+        settings=PLAN.score_parameters(),
         code=source_digest(
-            "safemil.evaluation.outputs", "safemil.figures.main_comparison"
+            "safemil.evaluation.outputs",
+            "safemil.figures.main_comparison",
+            "safemil.evaluation.completeness",
         ),
     shell:
         "safemil figure main --config {params.config:q} --episodes {input.episodes:q}"
+        " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule figure_plane:
+    """Draw every method in the plane of cost and return, a panel per task."""
+    input:
+        episodes=PLAN.path(paths.ALL_EPISODES),
+    output:
+        png=PLAN.path(paths.PLANE_FIGURE, extension="png"),
+        pdf=PLAN.path(paths.PLANE_FIGURE, extension="pdf"),
+        csv=PLAN.path(paths.PLANE_FIGURE, extension="csv"),
+    log:
+        f"{LOGS}/figure_plane.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_plane.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.png).parent),
+        settings=PLAN.score_parameters(),
+        code=source_digest(
+            "safemil.evaluation.outputs",
+            "safemil.figures.plane",
+            "safemil.evaluation.completeness",
+        ),
+    shell:
+        "safemil figure plane --config {params.config:q} --episodes {input.episodes:q}"
+        " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule figure_profiles:
+    """Draw performance profiles: the share of runs above a normalised return, and at most at a cost difference."""
+    input:
+        episodes=PLAN.path(paths.ALL_EPISODES),
+    output:
+        png=PLAN.path(paths.PROFILES_FIGURE, extension="png"),
+        pdf=PLAN.path(paths.PROFILES_FIGURE, extension="pdf"),
+        csv=PLAN.path(paths.PROFILES_FIGURE, extension="csv"),
+    log:
+        f"{LOGS}/figure_profiles.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_profiles.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.png).parent),
+        settings=PLAN.score_parameters(),
+        code=source_digest("safemil.figures.profiles"),
+    shell:
+        "safemil figure profiles --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
 
 

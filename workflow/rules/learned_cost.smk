@@ -73,7 +73,7 @@ rule table_learned_cost:
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
-        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
+        settings=PLAN.score_parameters(),
         code=source_digest(
             "safemil.evaluation.learned_cost_table",
             "safemil.evaluation.learned_cost_text",

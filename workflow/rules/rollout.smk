@@ -5,8 +5,8 @@ rule evaluate_policy:
     """Roll out one trained policy by its mean action, on the episodes that all methods share."""
     input:
         policy=PLAN.path(paths.POLICY),
-        # Of custom methods alone, whose policies are checked first.
-        record=lambda wildcards: PLAN.accepted_record(dict(wildcards.items())),
+        # Of a custom method, written by the rule that checks its policy.
+        record=PLAN.path(paths.RUN_RECORD),
     output:
         PLAN.path(paths.EPISODES),
     log:
@@ -25,7 +25,7 @@ rule evaluate_policy:
     shell:
         "safemil evaluate --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policy {input.policy:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --record {input.record:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_constrained:
@@ -73,9 +73,9 @@ rule evaluate_random:
 
 
 rule gather_episodes:
-    """Put all episodes into one table, after checking that they are comparable."""
+    """Put all episodes into one table, after checking that they are comparable and that no run is missing."""
     input:
-        PLAN.paths(paths.EPISODES, PLAN.method_runs() + PLAN.reference_runs()),
+        PLAN.paths(paths.EPISODES, PLAN.gathered_runs()),
     output:
         PLAN.path(paths.ALL_EPISODES),
     log:
@@ -86,6 +86,7 @@ rule gather_episodes:
         ENVIRONMENT
     threads: 1
     params:
-        code=source_digest("safemil.evaluation.episodes"),
+        config=RESOLVED_CONFIG,
+        code=source_digest("safemil.evaluation.completeness"),
     shell:
-        "safemil gather {input:q} --output {output:q} 2>&1 | tee {log:q}"
+        "safemil gather --config {params.config:q} {input:q} --output {output:q} 2>&1 | tee {log:q}"

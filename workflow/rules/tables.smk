@@ -6,9 +6,13 @@ rule tables:
     """Make every table."""
     input:
         expand(PLAN.path(paths.MAIN_TABLE), extension=["csv", "md", "tex"]),
+        expand(PLAN.path(paths.PER_TASK_TABLE), extension=["csv", "md", "tex"]),
+        expand(PLAN.path(paths.AGGREGATE_TABLE), extension=["csv", "md", "tex"]),
         expand(PLAN.path(paths.FAIRNESS_TABLE), extension=["csv", "md", "tex"]),
         expand(PLAN.path(paths.THEORY_TABLE), extension=["csv", "md"]),
         PLAN.ablations_in_all(paths.ABLATION_TABLE, ["csv", "md", "tex"]),
+        PLAN.path(paths.RUNS),
+        PLAN.if_curves(paths.LEARNING_CURVES_TABLE, ["csv", "md"]),
         lambda wildcards: PLAN.if_cost_is_learned(
             paths.LEARNED_COST_TABLE, ["csv", "md", "tex"]
         ),
@@ -32,10 +36,68 @@ rule table_main:
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
-        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
-        code=source_digest("safemil.evaluation.outputs", "safemil.evaluation.tables"),
+        settings=PLAN.score_parameters(),
+        code=source_digest(
+            "safemil.evaluation.outputs",
+            "safemil.evaluation.tables",
+            "safemil.evaluation.completeness",
+        ),
     shell:
         "safemil table --config {params.config:q} --episodes {input.episodes:q}"
+        " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule table_per_task:
+    """Compute the main table with tasks across: one grid per score."""
+    input:
+        episodes=PLAN.path(paths.ALL_EPISODES),
+    output:
+        csv=PLAN.path(paths.PER_TASK_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.PER_TASK_TABLE, extension="md"),
+        latex=PLAN.path(paths.PER_TASK_TABLE, extension="tex"),
+    log:
+        f"{LOGS}/table_per_task.log",
+    benchmark:
+        f"{BENCHMARKS}/table_per_task.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=PLAN.score_parameters(),
+        code=source_digest(
+            "safemil.evaluation.outputs",
+            "safemil.evaluation.per_task",
+            "safemil.evaluation.completeness",
+        ),
+    shell:
+        "safemil table-per-task --config {params.config:q} --episodes {input.episodes:q}"
+        " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule table_aggregate:
+    """Compute the statistics over all tasks: interquartile means, probability of improvement, factor of safety."""
+    input:
+        episodes=PLAN.path(paths.ALL_EPISODES),
+    output:
+        csv=PLAN.path(paths.AGGREGATE_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.AGGREGATE_TABLE, extension="md"),
+        latex=PLAN.path(paths.AGGREGATE_TABLE, extension="tex"),
+    log:
+        f"{LOGS}/table_aggregate.log",
+    benchmark:
+        f"{BENCHMARKS}/table_aggregate.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=PLAN.score_parameters(),
+        code=source_digest("safemil.evaluation.aggregate_text"),
+    shell:
+        "safemil table-aggregate --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
 
 

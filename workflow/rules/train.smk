@@ -1,6 +1,6 @@
 # From a stripped training file to a policy. Needs: results/{run_name}/{source}/{task}/data/{split}/training_data.hdf5;
 # only oracles, which have a rule of their own, are given its labels as well. Gives, per method, variant and seed: policy,
-# networks, train.csv, run.json.
+# networks, train.csv, run.json, and the policies of its learning curve where one is asked for.
 
 
 rule train:
@@ -18,6 +18,7 @@ rule train_method:
         networks=PLAN.path(paths.NETWORKS),
         log_of_losses=PLAN.path(paths.TRAINING_LOG),
         record=PLAN.path(paths.RUN_RECORD),
+        curve=PLAN.curve_policies(),
     log:
         f"{LOGS}/train/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
     benchmark:
@@ -50,6 +51,7 @@ rule train_oracle:
         networks=PLAN.path(paths.NETWORKS),
         log_of_losses=PLAN.path(paths.TRAINING_LOG),
         record=PLAN.path(paths.RUN_RECORD),
+        curve=PLAN.curve_policies(),
     log:
         f"{LOGS}/train/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
     benchmark:

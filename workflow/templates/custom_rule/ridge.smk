@@ -2,7 +2,8 @@
 # `custom_rules`, and the method, here `Ridge`, under `custom_methods`.
 #
 # From the pipeline: PLAN.path(template, **names) fills the run's name, the source of the data and the given names into a
-# path template; `paths` holds the templates; PLAN.custom_settings(method, variant) is the variant's settings as JSON.
+# path template; `paths` holds the templates; LOGS is the folder of logs; PLAN.custom_settings(method, variant) is the
+# variant's settings as JSON.
 PROGRAM = "my_program/fit_ridge.py"
 
 
@@ -14,9 +15,11 @@ rule train_ridge:
     output:
         policy=PLAN.path(paths.POLICY, method="Ridge"),
     log:
-        PLAN.path(paths.LOG) + "/train/{task}/Ridge/{variant}/seed{seed}.log",
+        f"{LOGS}/train/{{task}}/Ridge/{{variant}}/seed{{seed}}.log",
     benchmark:
         PLAN.path(paths.TRAINING_BENCHMARK, method="Ridge")
+    conda:
+        "../environment.yml"  # seen from this file; for `--use-conda` only, and may be one of its own
     threads: 1
     params:
         settings=lambda wildcards: PLAN.custom_settings("Ridge", wildcards.variant),
