@@ -106,7 +106,9 @@ def behavior_ship(task_name: str, snapshots: tuple[Path, ...], output: Path, car
 @TASK
 @SHIPPED
 @click.option("--policies-card", type=PATH, required=True, help="Card of the shipped policies.")
-@click.option("--episodes-per-band", type=int, help="Episodes in each cost band.")
+@click.option(
+    "--episodes-per-band", type=int, help="Episodes in each cost band; the task's own number when left out."
+)
 @click.option("--noise-std", type=float, help="Standard deviation of the action noise.")
 @click.option("--seed", type=int, help="Seed of the action noise.")
 @click.option("--n-environments", type=int, help="Environments stepped together.")
@@ -131,6 +133,8 @@ def collect(
 
     given = {name: value for name, value in settings.items() if value is not None}
     chosen = CollectSettings.model_validate(given)
+    if "episodes_per_band" not in given:
+        chosen = chosen.of_task(task_name)
     collect_source(get_task(task_name), policies, policies_card, chosen, output, card_directory)
 
 

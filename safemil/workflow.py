@@ -101,9 +101,9 @@ class Plan:
         """Return the table of the collected data; no file for another source."""
         return [self.path(paths.DATA_OVERVIEW)] if self.config.source == "collected" else []
 
-    def collect_options(self) -> str:
-        """Return the settings of collecting as options of the command, e.g. `--seed 0 --noise-std 0.2`."""
-        settings = self.config.collect.model_dump(mode="json")
+    def collect_options(self, task: str) -> str:
+        """Return a task's settings of collecting as options of the command: `--seed 0 --noise-std 0.2`."""
+        settings = self.config.collect.of_task(task).model_dump(mode="json", exclude={"more_episodes"})
         return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
 
     def method_runs(self) -> list[Run]:

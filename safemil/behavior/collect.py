@@ -81,7 +81,7 @@ def collect(
     """
     snapshots = read_snapshots(shipped)
     bands = {policy["name"]: policy["cost_band"] for policy in read_card(shipped_card)["policies"]}
-    counts = allocate([bands[snapshot.name] for snapshot in snapshots], settings.episodes_in_band(task.name))
+    counts = allocate([bands[snapshot.name] for snapshot in snapshots], settings.episodes_per_band)
     collected: list[Collected] = []
     done = 0
     with Progress(f"collect {task.name}", sum(counts), unit="episodes") as progress:
@@ -152,7 +152,7 @@ def _attributes(
         "source": "collected",
         "policies": str(len(collected)),
         "policies_sha256": sha256(shipped),
-        "episodes_per_band": str(settings.episodes_in_band(task.name)),
+        "episodes_per_band": str(settings.episodes_per_band),
         "noise_std": str(settings.noise_std),
         "noise_seed": str(settings.seed),
         "cost_range_kept": f"0 to {task.dsrl_max_cost:g}",

@@ -1,5 +1,7 @@
 """Settings of the collected source: part of what the data are, the same in every shipped configuration."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -25,6 +27,7 @@ class CollectSettings(BaseModel):
     n_environments: int = Field(10, gt=0, description="environments that are stepped together")
     fast_simulator: bool = Field(True, description="the simulator's fast path; false for the stock simulator")
 
-    def episodes_in_band(self, task: str) -> int:
-        """Return how many episodes of one task are rolled out in each cost band."""
-        return round(self.episodes_per_band * self.more_episodes.get(task, 1.0))
+    def of_task(self, task: str) -> Self:
+        """Return the settings with the task's own factor worked into the episodes per band."""
+        episodes = round(self.episodes_per_band * self.more_episodes.get(task, 1.0))
+        return self.model_copy(update={"episodes_per_band": episodes, "more_episodes": {}})

@@ -205,8 +205,9 @@ def test_choice_covers_every_cost_level_and_no_run_dominates() -> None:
 
 def test_a_task_may_have_more_episodes_in_each_band() -> None:
     settings = CollectSettings(episodes_per_band=10, more_episodes={"swimmer_velocity": 1.26})
-    assert settings.episodes_in_band("swimmer_velocity") == 13
-    assert settings.episodes_in_band("walker_velocity") == 10
+    assert settings.of_task("swimmer_velocity").episodes_per_band == 13
+    assert settings.of_task("walker_velocity").episodes_per_band == 10
+    assert settings.of_task("swimmer_velocity").of_task("swimmer_velocity").episodes_per_band == 13
 
 
 def test_smoothing_averages_the_neighbours_in_a_run_and_the_cost_with_noise() -> None:

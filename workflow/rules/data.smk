@@ -35,7 +35,7 @@ rule collect:
     threads: 1
     params:
         # The settings themselves, not the run's configuration: every run shares the collected data.
-        settings=PLAN.collect_options(),
+        settings=lambda wildcards: PLAN.collect_options(wildcards.task),
         card=lambda wildcards, output: str(Path(output.card).parent),
         code=source_digest("safemil.behavior.collect"),
     shell:
