@@ -1,10 +1,10 @@
-# The README's two commands, `make quick` and `make test`, and what developers need besides.
+# The README's two commands, `make quick` and `make test`, and what is needed besides.
 PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: quick test check lock clean-environment
+.PHONY: quick test report check lock clean-environment
 
 ## Install, then run the whole pipeline at its smallest scale (within 10 minutes on 2 cores).
 quick: $(INSTALLED)
@@ -13,6 +13,12 @@ quick: $(INSTALLED)
 ## Install, then run the tests.
 test: $(INSTALLED)
 	pytest
+
+## One HTML file of a finished run; of another: make report CONFIG=config/config.yaml REPORT=results/default/report.html
+CONFIG ?= config/quick.yaml
+REPORT ?= results/quick/report.html
+report: $(INSTALLED)
+	snakemake --report $(REPORT) --report-stylesheet workflow/report/report.css --configfile $(CONFIG)
 
 ## Format, lint, types, borders between the rooms, workflow.
 check: $(INSTALLED)

@@ -3,9 +3,10 @@
 #   snakemake --cores 8 all                                        the default configuration
 #   snakemake --cores all all --configfile config/quick.yaml       a first look within 10 minutes
 #   snakemake --cores 1 figure_main --configfile ...               redraws one figure
+#   snakemake --report results/quick/report.html --configfile ...  one HTML file of a finished run
 #
 # Targets: all, data, train, tables, figures, figure_main (or _plane, _profiles, _learning_curves), ablation_k (and others,
-# config/ablations.yaml), claims, export, behavior.
+# config/ablations.yaml), claims, report_pages, export, behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -14,6 +15,9 @@ min_version("9.27")
 if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -28,6 +32,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/custom.smk"
 
 
@@ -39,6 +44,7 @@ localrules:
     figures,
     behavior,
     export,
+    report_pages,
 
 
 rule all:
@@ -48,6 +54,7 @@ rule all:
         rules.figures.input,
         rules.claims.output,
         rules.data.input,
+        rules.report_pages.input,
 
 
 onstart:

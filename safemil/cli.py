@@ -801,6 +801,39 @@ def export(table: Path, runs: Path | None, output: Path) -> None:
     export_csv(table, output, runs)
 
 
+@cli.command()
+@CONFIG
+@click.option("--runs", type=PATH, required=True, help="Table of runs.")
+@click.option("--directory", type=PATH, required=True, help="Folder for configuration.md and runs.md.")
+def provenance(config_path: Path, runs: Path, directory: Path) -> None:
+    """Write the resolved configuration with versions, commits and seeds, and the list of trainings."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.runs import read_runs
+    from safemil.report.provenance_pages import write_provenance
+
+    write_provenance(read_resolved(config_path).model_dump(mode="json"), read_runs(runs), directory)
+
+
+@cli.command()
+@click.option("--style", type=PATH, required=True, help="CSS of the pages.")
+@click.option(
+    "--page",
+    "pages",
+    type=(PATH, PATH),
+    multiple=True,
+    required=True,
+    help="A Markdown file and the HTML file to make of it; repeat.",
+)
+def pages(style: Path, pages: tuple[tuple[Path, Path], ...]) -> None:
+    """Turn tables in Markdown into HTML pages that need nothing beside themselves."""
+    from safemil.report.html_page import write_page
+
+    if not style.is_file():
+        raise UserError("no style sheet here", expected="a CSS file", found="no such file", where=style)
+    for source, output in pages:
+        write_page(source, style.read_text(encoding="utf-8"), output)
+
+
 def main() -> None:
     """Run the command line; a person's mistake ends in a message and exit code 1, without a traceback."""
     # Methods of the user's own; last, so that nothing there hides what is installed.

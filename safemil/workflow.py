@@ -270,10 +270,11 @@ class Plan:
 
     def ablations_in_all(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each ablation that `all` includes and that has something to run."""
-        names = self._ablation_names()
+        names = self.ablation_names()
         return [self.path(template, ablation=name, extension=each) for name in names for each in extensions]
 
-    def _ablation_names(self) -> list[str]:
+    def ablation_names(self) -> list[str]:
+        """Return the ablations that `all` includes and that have something to run."""
         return [name for name in self.config.ablations_in_all if is_run(self.config, name)]
 
     def claimed_ablations(self) -> dict[str, tuple[str, str]]:
@@ -286,7 +287,7 @@ class Plan:
                 self.path(paths.ABLATION_TABLE, ablation=name, extension="csv"),
                 self.path(paths.ABLATION_EPISODES, ablation=name),
             )
-            for name in self._ablation_names()
+            for name in self.ablation_names()
             if name in CLAIMED_ABLATIONS
         }
 

@@ -37,6 +37,8 @@ def safemil(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
             ["table-aggregate", "--config", "absent.json", "--episodes", "e", "--directory", "o"],
             "absent.json",
         ),
+        (["pages", "--style", "absent.css", "--page", "a.md", "a.html"], "absent.css"),
+        (["provenance", "--config", "absent.json", "--runs", "r", "--directory", "out"], "absent.json"),
         (["claims", "--config", "absent.json", "--episodes", "e", "--directory", "out"], "absent.json"),
         (["gather", "x", "--config", "absent.json", "--output", "out"], "absent.json"),
         (["fairness", "--config", "absent.json", "--directory", "out"], "absent.json"),

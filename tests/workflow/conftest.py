@@ -70,6 +70,9 @@ TINY = {
     "theory": {"draws": 200, "alphas": [0.5], "bag_sizes": [1, 4]},
 }
 
+# What runs again where a setting or a run changes, for a page of the report shows configuration and runs.
+PROVENANCE = {"provenance": 1, "render_pages": 1}
+
 
 @dataclass(frozen=True)
 class Project:

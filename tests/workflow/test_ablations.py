@@ -14,6 +14,7 @@ from safemil.config import Config, parse_config
 from safemil.errors import UserError
 from safemil.workflow import Plan
 from tests.workflow.conftest import REPOSITORY, TINY, Project
+from tests.workflow.report_file import Report
 
 RUN = "results/tiny/collected/point_circle2"
 
@@ -226,6 +227,18 @@ def test_an_ablation_of_the_data_runs_from_split_to_figure(editable: Project) ->
     # The main table does not know of it, and nothing is left to do.
     assert editable.planned(target) == {}
     assert editable.planned("all") == {}
+    assert_reported(editable, target, "Labelled trajectories")
+
+
+def assert_reported(project: Project, target: str, title: str) -> None:
+    path = project.directory / "report.html"
+    project.snakemake("--report", str(path), "--configfile", "tiny.yaml", "--", target)
+    report = Report(path.read_text())
+    (names,) = report.categories["4 Ablations"].values()
+    assert set(names) == {f"figures/tiny/{target}.png", f"results/tiny/report/{target}.html"}
+    for name in names:
+        assert report.caption(name).startswith(f"{title}: ")
+        assert f"--cores 1 {target}." in report.caption(name)
 
 
 def test_ablations_are_part_of_all_when_they_are_named(editable: Project) -> None:

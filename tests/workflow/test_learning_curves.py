@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tests.workflow.conftest import Project
+from tests.workflow.conftest import PROVENANCE, Project
 from tests.workflow.test_pipeline import RUN, edit
 
 CURVES = {"gather_curves": 1, "table_learning_curves": 1, "figure_learning_curves": 1}
@@ -33,16 +33,16 @@ def test_episodes_are_joined_to_their_runs(finished: Project) -> None:
 
 def test_settings_of_curves_rerun_only_what_they_must(editable: Project) -> None:
     edit(editable, "tiny.yaml", "curve_points: 4", "curve_points: 0")
-    assert editable.planned("all") == {}
+    assert editable.planned("all") == {"all": 1, **PROVENANCE}
     edit(editable, "tiny.yaml", "curve_points: 0", "curve_points: 5")
     planned = editable.planned("all")
     assert (planned["train_method"], planned["train_oracle"], planned["evaluate_curve"]) == (3, 2, 5)
     assert "split" not in planned
     edit(editable, "tiny.yaml", "curve_points: 5", "curve_points: 4")
     edit(editable, "tiny.yaml", "curve_episodes: 2", "curve_episodes: 1")
-    assert editable.planned("all") == {"all": 1, "evaluate_curve": 5, **CURVES}
+    assert editable.planned("all") == {"all": 1, "evaluate_curve": 5, **CURVES, **PROVENANCE}
     edit(editable, "tiny.yaml", "curve_episodes: 1", "curve_episodes: 2\n  level_tolerance: 0.2")
-    assert editable.planned("all") == {"all": 1, "table_learning_curves": 1}
+    assert editable.planned("all") == {"all": 1, "table_learning_curves": 1, **PROVENANCE}
 
 
 @pytest.mark.parametrize("figure", ["learning_curves", "plane"])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.workflow.conftest import Project, copy_project
+from tests.workflow.conftest import PROVENANCE, Project, copy_project
 
 RUN = "results/tiny/collected/point_circle2"
 
@@ -116,7 +116,8 @@ def test_fairness_table_is_read_off_the_records(finished: Project) -> None:
 
 def test_changing_the_theory_draws_bags_anew_and_nothing_else(editable: Project) -> None:
     edit(editable, "tiny.yaml", "draws: 200", "draws: 300")
-    assert editable.planned("all") == {"all": 1, "table_theory": 1, "figure_theory": 1, "claims": 1}
+    theory = {"table_theory": 1, "figure_theory": 1, "claims": 1}
+    assert editable.planned("all") == {"all": 1, **theory, **PROVENANCE}
     assert set(editable.planned("figure_theory")) == {"table_theory", "figure_theory"}
 
 
@@ -139,7 +140,8 @@ def test_without_a_learned_cost_there_is_no_table_of_it(editable: Project) -> No
     configuration = yaml.safe_load((editable.directory / "tiny.yaml").read_text())
     del configuration["methods"]["safemil"]
     (editable.directory / "tiny.yaml").write_text(yaml.safe_dump(configuration))
-    assert not {"table_learned_cost", "figure_learned_cost", "evaluate_cost"} & set(editable.planned("all"))
+    of_it = {"table_learned_cost", "figure_learned_cost", "evaluate_cost", "render_learned_cost"}
+    assert not of_it & set(editable.planned("all"))
 
 
 def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Project) -> None:
@@ -151,6 +153,8 @@ def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Pr
         "table_learned_cost": 1,
         "figure_learned_cost": 1,
         "claims": 1,
+        "render_learned_cost": 1,
+        "render_pages": 1,
     }
 
 
@@ -182,6 +186,8 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "table_learned_cost": 1,
         "figure_learned_cost": 1,
         "claims": 1,
+        "render_learned_cost": 1,
+        **PROVENANCE,
     }
 
 
@@ -198,7 +204,7 @@ def test_editing_a_figure_redraws_only(editable: Project) -> None:
 def test_changing_a_threshold_decides_the_claims_anew_and_nothing_else(editable: Project) -> None:
     with (editable.directory / "tiny.yaml").open("a") as file:
         file.write("claims:\n  cost_margin: 0.3\n")
-    assert editable.planned("all") == {"all": 1, "claims": 1}
+    assert editable.planned("all") == {"all": 1, "claims": 1, **PROVENANCE}
 
 
 def test_claims_of_one_seed_are_not_measured_but_the_theory_may_be(finished: Project) -> None:

@@ -17,6 +17,7 @@ for ablation_name in CONFIG.ablations:
                 PLAN.path(paths.ABLATION_FIGURE, ablation=ablation_name),
                 extension=["png", "pdf", "csv"],
             ),
+            PLAN.path(paths.REPORT_PAGE, page=f"ablation_{ablation_name}"),
 
 
 rule gather_ablation:
@@ -75,7 +76,12 @@ rule figure_ablation:
     input:
         episodes=PLAN.path(paths.ABLATION_EPISODES),
     output:
-        png=PLAN.path(paths.ABLATION_FIGURE, extension="png"),
+        png=report(
+            PLAN.path(paths.ABLATION_FIGURE, extension="png"),
+            caption="../report/figure_ablation.rst",
+            category=CATEGORY["ablations"],
+            labels={"result": "Figure: {ablation}"},
+        ),
         pdf=PLAN.path(paths.ABLATION_FIGURE, extension="pdf"),
         csv=PLAN.path(paths.ABLATION_FIGURE, extension="csv"),
     log:

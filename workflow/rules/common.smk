@@ -11,6 +11,7 @@ from safemil import paths
 from safemil.config import parse_config, write_resolved
 from safemil.errors import UserError
 from safemil.evaluation.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
+from safemil.report.contents import CATEGORY, planned_pages, report_facts
 from safemil.training.provenance import source_digest
 from safemil.workflow import (
     DSRL_TASKS,
@@ -44,6 +45,9 @@ RESOLVED_CONFIG = PLAN.path(paths.RESOLVED_CONFIG)
 LOGS = PLAN.path(paths.LOG)
 BENCHMARKS = PLAN.path(paths.BENCHMARK)
 ENVIRONMENT = "../../environment.yml"
+
+# Captions of the report see nothing of a workflow but this dictionary; no key of a configuration has that name.
+config["report"] = report_facts(PLAN, workflow.overwrite_configfiles)
 
 
 wildcard_constraints:

@@ -21,7 +21,12 @@ rule figure_main:
     input:
         episodes=PLAN.path(paths.ALL_EPISODES),
     output:
-        png=PLAN.path(paths.MAIN_FIGURE, extension="png"),
+        png=report(
+            PLAN.path(paths.MAIN_FIGURE, extension="png"),
+            caption="../report/figure_main.rst",
+            category=CATEGORY["comparison"],
+            labels={"result": "Figure: return, cost and CVaR"},
+        ),
         pdf=PLAN.path(paths.MAIN_FIGURE, extension="pdf"),
         csv=PLAN.path(paths.MAIN_FIGURE, extension="csv"),
     log:
@@ -50,7 +55,12 @@ rule figure_plane:
     input:
         episodes=PLAN.path(paths.ALL_EPISODES),
     output:
-        png=PLAN.path(paths.PLANE_FIGURE, extension="png"),
+        png=report(
+            PLAN.path(paths.PLANE_FIGURE, extension="png"),
+            caption="../report/figure_plane.rst",
+            category=CATEGORY["comparison"],
+            labels={"result": "Figure: plane of cost and return"},
+        ),
         pdf=PLAN.path(paths.PLANE_FIGURE, extension="pdf"),
         csv=PLAN.path(paths.PLANE_FIGURE, extension="csv"),
     log:
@@ -79,7 +89,12 @@ rule figure_profiles:
     input:
         episodes=PLAN.path(paths.ALL_EPISODES),
     output:
-        png=PLAN.path(paths.PROFILES_FIGURE, extension="png"),
+        png=report(
+            PLAN.path(paths.PROFILES_FIGURE, extension="png"),
+            caption="../report/figure_profiles.rst",
+            category=CATEGORY["comparison"],
+            labels={"result": "Figure: performance profiles"},
+        ),
         pdf=PLAN.path(paths.PROFILES_FIGURE, extension="pdf"),
         csv=PLAN.path(paths.PROFILES_FIGURE, extension="csv"),
     log:
@@ -104,7 +119,12 @@ rule figure_theory:
     input:
         table=PLAN.path(paths.THEORY_TABLE, extension="csv"),
     output:
-        png=PLAN.path(paths.THEORY_FIGURE, extension="png"),
+        png=report(
+            PLAN.path(paths.THEORY_FIGURE, extension="png"),
+            caption="../report/figure_theory.rst",
+            category=CATEGORY["theory"],
+            labels={"result": "Figure: Lemma 1 and Theorem 1"},
+        ),
         pdf=PLAN.path(paths.THEORY_FIGURE, extension="pdf"),
         csv=PLAN.path(paths.THEORY_FIGURE, extension="csv"),
     log:

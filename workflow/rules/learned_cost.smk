@@ -90,7 +90,12 @@ rule figure_learned_cost:
             paths.LEARNED_COST_TRACES, PLAN.cost_runs(variant="default")
         ),
     output:
-        png=PLAN.path(paths.LEARNED_COST_FIGURE, extension="png"),
+        png=report(
+            PLAN.path(paths.LEARNED_COST_FIGURE, extension="png"),
+            caption="../report/figure_learned_cost.rst",
+            category=CATEGORY["learned_cost"],
+            labels={"result": "Figure: learned and true cost along episodes"},
+        ),
         pdf=PLAN.path(paths.LEARNED_COST_FIGURE, extension="pdf"),
         csv=PLAN.path(paths.LEARNED_COST_FIGURE, extension="csv"),
     log:

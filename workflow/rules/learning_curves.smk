@@ -84,7 +84,12 @@ rule figure_learning_curves:
         curves=PLAN.path(paths.ALL_CURVE_EPISODES),
         episodes=PLAN.path(paths.ALL_EPISODES),
     output:
-        png=PLAN.path(paths.LEARNING_CURVES_FIGURE, extension="png"),
+        png=report(
+            PLAN.path(paths.LEARNING_CURVES_FIGURE, extension="png"),
+            caption="../report/figure_learning_curves.rst",
+            category=CATEGORY["learning_curves"],
+            labels={"result": "Figure: return and cost over steps"},
+        ),
         pdf=PLAN.path(paths.LEARNING_CURVES_FIGURE, extension="pdf"),
         csv=PLAN.path(paths.LEARNING_CURVES_FIGURE, extension="csv"),
     log:
