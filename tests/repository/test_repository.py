@@ -171,17 +171,17 @@ def test_shipped_policies_have_a_card_each_and_a_reference_among_them() -> None:
     from safemil.behavior.card import constrained_reference
 
     shipped = sorted((ROOT / "assets/behavior").glob("*.safetensors"))
-    assert shipped
+    assert {path.stem for path in shipped} == set(load_tasks())
     for path in shipped:
         card = path.with_name(path.stem + ".card.json")
         task = get_task(path.stem)
         reference = constrained_reference(path, card)
         assert reference.weights[0].shape[1] == task.observation_size
         described = json.loads(card.read_text())
-        assert (
-            described["constrained_reference"]["mean_cost"]
-            <= described["constrained_reference"]["cost_limit"]
-        )
+        chosen = described["constrained_reference"]
+        # A reference above the limit is allowed where nothing better was found, and has to say so.
+        if chosen["mean_cost"] > chosen["cost_limit"]:
+            assert chosen["chosen_as"].startswith("lowest mean cost")
         runs = {policy["run"] for policy in described["policies"]}
         assert len({run.rpartition("_seed")[2] for run in runs}) >= 2
         groups = load_behavior()[task.name]
