@@ -5,7 +5,7 @@
 #   snakemake --cores 1 figure_main --configfile ...               redraws one figure
 #
 # Targets: all, data, train, tables, figures, figure_main (or _plane, _profiles, _learning_curves), ablation_k (and others,
-# config/ablations.yaml), claims, export, behavior.
+# config/ablations.yaml), claims, export, partial (of the runs that are finished so far), behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -29,6 +29,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/custom.smk"
+include: "workflow/rules/partial.smk"
 
 
 localrules:
@@ -39,6 +40,7 @@ localrules:
     figures,
     behavior,
     export,
+    partial,
 
 
 rule all:
