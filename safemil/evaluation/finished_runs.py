@@ -110,9 +110,9 @@ def _problems(wanted: WantedRun, rows: pd.DataFrame) -> Iterator[str]:
 def _budget_problems(wanted: WantedRun, rows: pd.DataFrame) -> Iterator[str]:
     run, steps = wanted.run, sorted(rows["step"].unique().tolist())
     if run.step is not None and steps != [run.step]:
-        yield f"step {', '.join(map(str, steps))}, not {run.step}"
+        yield f"step {', '.join(map(str, steps))}, configured {run.step}"
     if len(rows) != run.episodes:
-        yield f"{len(rows)} episodes, not {run.episodes}"
+        yield f"{len(rows)} episodes, configured {run.episodes}"
 
 
 def _record_problems(wanted: WantedRun, record: Mapping[str, Any]) -> Iterator[str]:
@@ -120,14 +120,14 @@ def _record_problems(wanted: WantedRun, record: Mapping[str, Any]) -> Iterator[s
         stated = record.get(name, {})
         for key in sorted({*asked, *stated}):
             if (key in asked, asked.get(key)) != (key in stated, stated.get(key)):
-                yield f"{name}.{key} is {_value(stated, key)}, not {_value(asked, key)}"
+                yield f"{name}.{key} is {_value(stated, key)}, configured {_value(asked, key)}"
     data = wanted.data if wanted.data is not None and wanted.data.is_file() else None
     if data and record.get("data", {}).get("sha256") != sha256(data):
         yield "trained on other data than the present ones"
 
 
 def _value(settings: Mapping[str, Any], key: str) -> str:
-    return json.dumps(settings[key]) if key in settings else "not there"
+    return json.dumps(settings[key]) if key in settings else "absent"
 
 
 def _named(wanted: WantedRun) -> dict[str, str | int]:

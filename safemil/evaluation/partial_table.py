@@ -62,10 +62,10 @@ def partial_notes(
     notes = [text for _, _, text in unfinished] + reference_notes(judged, cost_limit=cost_limit)
     left_out = left_out_lines(runs.status)
     if left_out:
-        title = f"Left out, for they are not what the configuration asks for ({len(left_out)} runs; runs.csv)"
+        title = "Left out, for they are not what the configuration asks for (runs.csv lists all)"
         notes.append(f"{title}: {_some(left_out)}.")
     if unconfigured:
-        notes.append(f"Beside them lie {len(unconfigured)} files of other runs: {_some(unconfigured)}.")
+        notes.append(f"Not asked for by the configuration, and left out too: {_some(unconfigured)}.")
     return notes + list(_mixed_code(runs.status))
 
 
