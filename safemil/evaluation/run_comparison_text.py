@@ -142,9 +142,9 @@ def summary_lines(comparison: RunComparison) -> list[str]:
         nominal, likely = comparison.expected_by_chance
         lines.append(
             f"If nothing had changed, {nominal:.1f} of the {comparison.judged} that have an interval and are "
-            f"not the same would be flagged by chance at a level of {100 * (1 - CONFIDENCE):g} %; with so few "
-            f"seeds the intervals are too narrow: for normal scores it would be {likely:.1f}. Nothing "
-            "is corrected for this."
+            f"not the same would be flagged by chance at a level of {100 * (1 - CONFIDENCE):g} %; with so "
+            f"few seeds the intervals are too narrow: for normal scores it would be {likely:.1f}. "
+            "Nothing is corrected for this."
         )
     if comparison.count(TOO_FEW):
         lines.append(f"Too few seeds: fewer than {MINIMUM_SEEDS} in a run, so there is no interval.")
