@@ -172,6 +172,6 @@ def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
 def _partial_legend() -> list[str]:
     return [
         "A partial table, of the runs that are finished so far. 3 of 5: seeds that are finished, of those "
-        f"configured; {EMPTY}: none is. What is finished is no random choice: quick methods come first.",
+        f"configured; {EMPTY}: none is. What is finished first is no random part of the whole.",
         "Nothing is bold: the best may be among what is missing.",
     ]

@@ -25,6 +25,7 @@ from safemil.evaluation.scores import COST_LIMIT, second_reference_tasks
 from safemil.evaluation.table_text import seeds_text
 from safemil.figures.seed_points import seed_points
 from safemil.figures.style import (
+    BLANK,
     COLUMN_WIDTH,
     LIMIT_LINE,
     REFERENCE_LINES,
@@ -185,7 +186,7 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None
         if drawn.empty:
             _mark_empty(axes, position, "not run")
         elif np.isnan(_mean_of(drawn)["value"]):
-            _mark_empty(axes, position, seeds_text(_mean_of(drawn)))
+            _mark_empty(axes, position, seeds_text(_mean_of(drawn)), bbox=BLANK)
         else:
             _draw_method(axes, position, method, drawn)
     _separate_oracles(axes, methods)
@@ -198,8 +199,8 @@ def _mean_of(drawn: pd.DataFrame) -> dict[Hashable, Any]:
     return drawn[drawn["element"] == "mean"].to_dict("records")[0]
 
 
-def _mark_empty(axes: Axes, position: int, text: str) -> None:
-    _write(axes, position, 0.5, text, va="center", size=5.5, color="#777777")
+def _mark_empty(axes: Axes, position: int, text: str, **style: Any) -> None:
+    _write(axes, position, 0.5, text, va="center", size=5.5, color="#777777", **style)
 
 
 def _tell_seeds(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from safemil.evaluation.scores import COST_LIMIT
 from safemil.evaluation.table_text import seeds_text
 from safemil.figures.seed_points import seed_points
 from safemil.figures.style import (
+    BLANK,
     COLUMN_WIDTH,
     KEY_BELOW,
     LIMIT_LINE,
@@ -166,8 +167,8 @@ def _tell_seeds(axes: Axes, means: Sequence[dict[Hashable, Any]]) -> None:
         f"{method_label(row['method']).display} {seeds_text(row)}" for row in means if not row["n_seeds"]
     ]
     if missing:
-        text = "\n".join(textwrap.wrap(f"none yet: {', '.join(missing)}", 40))
-        axes.text(0.98, 0.02, text, transform=axes.transAxes, ha="right", va="bottom", size=4.5)
+        corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+        axes.text(0.98, 0.03, "\n".join(missing), size=4.5, color="#777777", bbox=BLANK, **corner)
 
 
 def _keep_scale(axes: Axes, returns: "pd.Series[float]") -> None:
