@@ -6,7 +6,7 @@
 #   snakemake --report results/quick/report.html --configfile ...  one HTML file of a finished run
 #
 # Targets: all, data, train, tables, figures, figure_main (or _plane, _profiles, _learning_curves), ablation_k (and others,
-# config/ablations.yaml), claims, report_pages, export, behavior.
+# config/ablations.yaml), claims, report_pages, export, partial (of the runs that are finished so far), behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -34,6 +34,7 @@ include: "workflow/rules/ablations.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/custom.smk"
+include: "workflow/rules/partial.smk"
 
 
 localrules:
@@ -45,6 +46,7 @@ localrules:
     behavior,
     export,
     report_pages,
+    partial,
 
 
 rule all:

@@ -546,6 +546,20 @@ def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> Non
     save_figure(drawn, plotted, directory / name)
 
 
+@cli.command()
+@CONFIG
+@click.option("--directory", type=PATH, required=True, help="Folder for main.*, per_task.*, runs.csv.")
+@click.option("--figures", type=PATH, required=True, help="Folder for main.* and plane.* as figures.")
+def partial(config_path: Path, directory: Path, figures: Path) -> None:
+    """Make the main tables and figures of the runs that are finished so far."""
+    from safemil.config import read_resolved
+    from safemil.partial import make_partial
+    from safemil.workflow import Plan
+
+    for path in make_partial(Plan(read_resolved(config_path)), directory, figures):
+        click.echo(path)
+
+
 @cli.command("table-ablation")
 @click.argument("name")
 @CONFIG
@@ -832,6 +846,34 @@ def pages(style: Path, pages: tuple[tuple[Path, Path], ...]) -> None:
         raise UserError("no style sheet here", expected="a CSS file", found="no such file", where=style)
     for source, output in pages:
         write_page(source, style.read_text(encoding="utf-8"), output)
+
+
+@cli.command()
+@click.argument("run_a")
+@click.argument("run_b")
+@click.option("--output", type=PATH, help="File for all rows: .md, .csv or .json.")
+@click.option("--fail-on-change", is_flag=True, help="Exit with 1 if a score has changed.")
+def compare(run_a: str, run_b: str, output: Path | None, fail_on_change: bool) -> None:
+    """Say which scores changed from RUN_A to RUN_B by more than their seeds differ.
+
+    A run is a name (results/NAME), a folder, or a table of episodes. What is in one run only is listed, and
+    is no change.
+    """
+    from dataclasses import replace
+
+    from safemil.evaluation import run_comparison_text as text
+    from safemil.evaluation.run_comparison import CHANGED, compare_runs
+
+    if output:
+        text.check_suffix(output)
+    first, second = text.read_run(run_a), text.read_run(run_b)
+    found = compare_runs(first.episodes, second.episodes, first.settings)
+    found = replace(found, differing=text.settings_sentences(first, second) + found.differing)
+    text.print_comparison(first, second, found, text.plain_console())
+    if output:
+        text.write_comparison(output, first, second, found)
+    if fail_on_change and found.count(CHANGED):
+        sys.exit(1)
 
 
 def main() -> None:

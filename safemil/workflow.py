@@ -17,8 +17,8 @@ from safemil.behavior.settings import behavior_runs, load_behavior
 from safemil.config import DEFAULT_VARIANT, Config
 from safemil.data.local import local_files
 from safemil.errors import UserError
-from safemil.evaluation.expected_runs import ExpectedRun
-from safemil.evaluation.references import reference_method, rolled_out_references
+from safemil.evaluation.expected_runs import ExpectedRun, WantedRun
+from safemil.evaluation.references import BEHAVIOUR_REFERENCE, reference_method, rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
 from safemil.training.provenance import source_digest
@@ -241,6 +241,44 @@ class Plan:
             return None
         is_trained = method in self.config.methods
         return self.config.training_of(method, variant).steps if is_trained else 0
+
+    def wanted_runs(self) -> list[WantedRun]:
+        """Return the runs of `expected_runs` with their files, and what their records must state."""
+        return [
+            self._wanted(run, expected)
+            for run, expected in zip(self.gathered_runs(), self.expected_runs(), strict=True)
+        ]
+
+    def _wanted(self, run: Run, expected: ExpectedRun) -> WantedRun:
+        method, variant = str(run["method"]), str(run["variant"])
+        episodes, record = (Path(self.path(file, **run)) for file in (paths.EPISODES, paths.RUN_RECORD))
+        if method in self.config.custom_methods:
+            settings = self.config.custom_methods[method][variant].settings
+            return WantedRun(expected, episodes, record, {"settings": dict(settings)})
+        if method in self.config.methods:
+            data = Path(self.data_of(paths.TRAINING_DATA, run))
+            return WantedRun(expected, episodes, record, self._asked(method, variant), data)
+        shipped = (paths.SHIPPED_POLICIES, paths.SHIPPED_CARD) if method == BEHAVIOUR_REFERENCE else ()
+        files = tuple(Path(self.path(file, **run)) for file in shipped)
+        return WantedRun(expected, episodes, files=files)
+
+    def _asked(self, method: str, variant: str) -> dict[str, Any]:
+        """Return the settings of a training as its record states them, the method's defaults filled in."""
+        from safemil.methods.registry import find_method  # brings torch along
+
+        given = self.config.overrides_of(method, variant).settings
+        settings = find_method(method).settings_model.model_validate(given).model_dump(mode="json")
+        training = self.config.training_of(method, variant).model_dump(mode="json")
+        return {"training": training, "settings": settings}
+
+    def unconfigured_episodes(self) -> list[Path]:
+        """Return files of episodes in the run's folder that neither the runs nor the ablations ask for."""
+        runs = self.gathered_runs()
+        for name in self.config.ablations:
+            runs += self.ablation_cells(name) if is_run(self.config, name) else []
+        known = set(self.paths(paths.EPISODES, runs))
+        pattern = re.sub(r"\{\w+\}", "*", self.path(paths.EPISODES, source="*"))
+        return [path for path in sorted(Path().glob(pattern)) if path.as_posix() not in known]
 
     def ablation_cells(self, name: str) -> list[Run]:
         """Return every run that the points of an ablation show, the references included."""

@@ -9,15 +9,32 @@ from safemil.evaluation.method_labels import KNOWN_METHODS, Kind
 KIND_PLURALS: dict[Kind, str] = {"learner": "learners", "oracle": "oracles", "reference": "references"}
 
 
+def is_partial(table: pd.DataFrame) -> bool:
+    """Say whether a table is of the runs that are finished so far, as from `partial_table`."""
+    return "n_configured" in table.columns
+
+
+def partial_mark(table: pd.DataFrame) -> str:
+    """Return `partial: 3 of 10 runs` for a partial table; empty for a complete one."""
+    if not is_partial(table):
+        return ""
+    return f"partial: {table['n_seeds'].sum()} of {table['n_configured'].sum()} runs"
+
+
+def in_brackets(mark: str) -> str:
+    """Return a mark as it stands behind the name of a table; empty if there is none."""
+    return f" ({mark})" if mark else ""
+
+
 def budget_sentence(table: pd.DataFrame) -> str:
     """Return source, seeds, episodes per seed and gradient steps of the rows of a main table, by kind.
 
     A number that differs between rows is given as its range, `3 to 5 seeds`. References take no gradient
-    steps here, so none are stated for them.
+    steps here, so none are stated for them. Rows without a finished seed have no budget.
     """
     kinds_of_budget: dict[str, list[str]] = {}
     for kind in dict.fromkeys(label.kind for label in KNOWN_METHODS):
-        rows = table[table["kind"] == kind]
+        rows = table[(table["kind"] == kind) & (table["n_seeds"] > 0)]
         if not rows.empty:
             kinds_of_budget.setdefault(_budget(rows), []).append(KIND_PLURALS[kind])
     parts = [f"{' and '.join(kinds)}: {budget}" for budget, kinds in kinds_of_budget.items()]

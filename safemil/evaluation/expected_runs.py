@@ -1,6 +1,9 @@
 """A run that must be in a table. Not beside its check, because the workflow needs it without pandas."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,3 +28,24 @@ class ExpectedRun:
     def key(self) -> tuple[str, str, str, str, int]:
         """Return the run's key, as in the rows."""
         return self.task, self.source, self.method, self.variant, self.seed
+
+
+@dataclass(frozen=True)
+class WantedRun:
+    """A run of the configuration, and how its files must look if it is finished.
+
+    Attributes:
+        run: which run, and its budget.
+        episodes: its file of episodes.
+        record: its run.json; None for references, which have none.
+        asked: what the record must state, by key; settings with every default filled in.
+        data: the training file whose digest the record must state; None where the record has none.
+        files: of a reference: what it is rolled out from.
+    """
+
+    run: ExpectedRun
+    episodes: Path
+    record: Path | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    data: Path | None = None
+    files: tuple[Path, ...] = ()

@@ -1,18 +1,26 @@
 """The main table turned around: one grid per score, methods down and tasks across, default variants only."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from safemil.evaluation.captions import budget_sentence, oracle_sentence
+from safemil.evaluation.captions import (
+    budget_sentence,
+    in_brackets,
+    is_partial,
+    oracle_sentence,
+    partial_mark,
+)
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, Kind, method_label, method_order, task_display
 from safemil.evaluation.score_grids import GridGroup, GridRow, grid_latex, grid_markdown
 from safemil.evaluation.scores import SCORES
 from safemil.evaluation.table_latex import remark_lines
 from safemil.evaluation.table_markdown import escape
 from safemil.evaluation.table_text import (
+    EMPTY,
     HEADINGS,
     KIND_HEADINGS,
     NOT_RUN,
@@ -21,6 +29,7 @@ from safemil.evaluation.table_text import (
     digits_of,
     estimate_text,
     legend,
+    seeds_text,
 )
 from safemil.evaluation.tables import csv_text
 from safemil.files import write_text
@@ -39,16 +48,19 @@ def per_task_table(main: pd.DataFrame) -> pd.DataFrame:
         main: as from `scores.main_table`; variants other than the default are left out.
 
     Returns:
-        Columns `TABLE_COLUMNS`; the numbers are those of the main table, and so is the rule of the bold.
+        Columns `TABLE_COLUMNS`, and n_configured where the main table is a partial one; the numbers are those
+        of the main table, and so is the rule of the bold.
     """
+    counts = ["n_configured"] if is_partial(main) else []
     bold = best_learners(main)
     default = main[main["variant"] == DEFAULT_VARIANT]
     parts = []
     for score in SCORES:
         ends = {end: default[f"{score}_{end}"] for end in ("low", "high")}
         is_bold = bold[default.index] & (score == "cost")
-        parts.append(default[_COPIED].assign(score=score, value=default[score], **ends, bold=is_bold))
-    return pd.concat(parts, ignore_index=True)[TABLE_COLUMNS]
+        copied = default[[*_COPIED, *counts]]
+        parts.append(copied.assign(score=score, value=default[score], **ends, bold=is_bold))
+    return pd.concat(parts, ignore_index=True)[[*TABLE_COLUMNS, *counts]]
 
 
 def _grid(rows: pd.DataFrame, score: str, tasks: Sequence[str]) -> Iterator[GridGroup]:
@@ -70,7 +82,11 @@ def _grid(rows: pd.DataFrame, score: str, tasks: Sequence[str]) -> Iterator[Grid
 def _cell(cell: Mapping[Hashable, Any] | None, digits: int) -> ScoreText:
     if cell is None:
         return ScoreText(NOT_RUN)
-    return estimate_text(cell["value"], cell["low"], cell["high"], digits=digits, bold=cell["bold"])
+    seeds = seeds_text(cell) if "n_configured" in cell else ""
+    if not cell["n_seeds"]:
+        return ScoreText(EMPTY, seeds=seeds)
+    text = estimate_text(cell["value"], cell["low"], cell["high"], digits=digits, bold=cell["bold"])
+    return replace(text, seeds=seeds)
 
 
 def _grids(table: pd.DataFrame) -> Iterator[tuple[str, list[str], list[GridGroup]]]:
@@ -85,20 +101,21 @@ def _budget(table: pd.DataFrame) -> str:
     return ". ".join(filter(None, [budget_sentence(cells), oracle_sentence(cells)])) + "."
 
 
-def per_task_markdown(table: pd.DataFrame, remarks: Sequence[str], run_name: str) -> str:
+def per_task_markdown(table: pd.DataFrame, remarks: Sequence[str], run_name: str, mark: str = "") -> str:
     """Return the grids as a Markdown document, with the main table's legend."""
     source = ", ".join(sorted(table["source"].unique()))
-    lines = [f"# Task by task: run `{run_name}`, source `{source}`", "", _budget(table), ""]
+    heading = f"# Task by task{in_brackets(mark)}: run `{run_name}`, source `{source}`"
+    lines = [heading, "", _budget(table), ""]
     for score, columns, groups in _grids(table):
         lines += [f"## {escape(HEADINGS[score])}", "", *grid_markdown(columns, groups), ""]
     return "\n".join([*lines, "## How to read it", "", *(f"- {escape(line)}" for line in remarks), ""])
 
 
-def per_task_latex(table: pd.DataFrame, remarks: Sequence[str], run_name: str) -> str:
+def per_task_latex(table: pd.DataFrame, remarks: Sequence[str], run_name: str, mark: str = "") -> str:
     """Return one booktabs table per score, then the main table's legend."""
     lines = ["% Generated from the episode rows; needs \\usepackage{booktabs}."]
     for score, columns, groups in _grids(table):
-        caption = f"{HEADINGS[score]}, task by task, run {run_name}. {_budget(table)}"
+        caption = f"{HEADINGS[score]}, task by task{in_brackets(mark)}, run {run_name}. {_budget(table)}"
         label = f"tab:per-task-{score}".replace("_", "-")
         lines += ["", *grid_latex(columns, groups, caption=caption, label=label)]
     return "\n".join([*lines, "", *remark_lines(remarks), ""])
@@ -116,11 +133,11 @@ def write_per_task_table(
         notes: sentences without markup, such as those of `reference_notes`.
         cost_limit: the limit of the scores, stated in the legend.
     """
-    table = per_task_table(main)
+    table, mark = per_task_table(main), partial_mark(main)
     remarks = [*legend(main[main["variant"] == DEFAULT_VARIANT], cost_limit), *notes]
     texts = {
         "per_task.csv": csv_text(table),
-        "per_task.md": per_task_markdown(table, remarks, run_name),
-        "per_task.tex": per_task_latex(table, remarks, run_name),
+        "per_task.md": per_task_markdown(table, remarks, run_name, mark),
+        "per_task.tex": per_task_latex(table, remarks, run_name, mark),
     }
     return [write_text(directory / name, text) for name, text in texts.items()]

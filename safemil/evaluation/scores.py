@@ -84,6 +84,7 @@ def main_table(
     cost_limit: float = COST_LIMIT,
     n_resamples: int = N_RESAMPLES,
     bootstrap_seed: int = 0,
+    allow_missing_references: bool = False,
 ) -> pd.DataFrame:
     """Return one row per task, method and variant: mean scores over seeds with 95 % intervals.
 
@@ -103,6 +104,7 @@ def main_table(
         n_resamples: bootstrap resamples.
         bootstrap_seed: seed of the resampling. Each row uses it afresh, so that a row does not change
             when another method joins the table.
+        allow_missing_references: where a task lacks a reference, let the scores relative to it be NaN.
 
     Returns:
         Columns `TABLE_COLUMNS`. n_episodes counts all episodes of the row; step is the checkpoint's
@@ -111,11 +113,13 @@ def main_table(
 
     Raises:
         UserError: the rows are not valid or not comparable, a cell has several checkpoints, or a task
-            lacks a reference.
+            lacks a reference that it must have.
 
     Source: the protocol, section 4.
     """
-    relative = relative_seed_scores(episodes, cost_limit=cost_limit)
+    relative = relative_seed_scores(
+        episodes, cost_limit=cost_limit, allow_missing_references=allow_missing_references
+    )
     cells = [
         _cell_row(dict(zip([*CELL, "step"], key, strict=True)), group, n_resamples, bootstrap_seed)
         for key, group in relative.groupby([*CELL, "step"], sort=True)
@@ -123,7 +127,9 @@ def main_table(
     return _in_order(pd.DataFrame(cells)[TABLE_COLUMNS])
 
 
-def relative_seed_scores(episodes: pd.DataFrame, *, cost_limit: float = COST_LIMIT) -> pd.DataFrame:
+def relative_seed_scores(
+    episodes: pd.DataFrame, *, cost_limit: float = COST_LIMIT, allow_missing_references: bool = False
+) -> pd.DataFrame:
     """Return the scores of each seed, raw and relative to the references: what every statistic starts from.
 
     Columns of `seed_scores`, then return_norm, cost_diff and cvar20_diff as `main_table` defines them.
@@ -131,6 +137,7 @@ def relative_seed_scores(episodes: pd.DataFrame, *, cost_limit: float = COST_LIM
     Args:
         episodes: rows of one source and one checkpoint per cell, as from `gather`.
         cost_limit: episodes of at most this cost count as within the limit.
+        allow_missing_references: as `main_table`.
 
     Raises:
         UserError: as `main_table`.
@@ -140,7 +147,7 @@ def relative_seed_scores(episodes: pd.DataFrame, *, cost_limit: float = COST_LIM
     _check_one_checkpoint(rows)
     scores = seed_scores(rows, cost_limit=cost_limit)
     constrained = constrained_reference_of(str(rows["source"].iloc[0]))
-    return _relative_scores(scores, constrained, RANDOM_REFERENCE)
+    return _relative_scores(scores, constrained, RANDOM_REFERENCE, required=not allow_missing_references)
 
 
 def _check_one_checkpoint(episodes: pd.DataFrame) -> None:
@@ -156,24 +163,24 @@ def _check_one_checkpoint(episodes: pd.DataFrame) -> None:
         )
 
 
-def _reference_means(scores: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return mean return, cost and cvar20 of a reference method, indexed by task."""
+def _reference_means(scores: pd.DataFrame, method: str, *, required: bool) -> pd.DataFrame:
+    """Return mean return, cost and cvar20 of a reference method, one row per row of `scores`."""
     chosen = scores[(scores["method"] == method) & (scores["variant"] == DEFAULT_VARIANT)]
     missing = sorted(set(scores["task"]) - set(chosen["task"]), key=task_order)
-    if missing:
+    if missing and required:
         raise UserError(
             "a task has no reference to normalise by",
             expected=f"episodes of {method} ({DEFAULT_VARIANT} variant) on every task",
             found=f"none on {', '.join(missing)}",
             hint="roll the reference policy out on these tasks",
         )
-    return chosen.groupby("task")[["return", "cost", "cvar20"]].mean()
+    return chosen.groupby("task")[["return", "cost", "cvar20"]].mean().reindex(scores["task"])
 
 
-def _relative_scores(scores: pd.DataFrame, constrained: str, random: str) -> pd.DataFrame:
+def _relative_scores(scores: pd.DataFrame, constrained: str, random: str, *, required: bool) -> pd.DataFrame:
     """Add return_norm, cost_diff and cvar20_diff to each seed's scores."""
-    con = _reference_means(scores, constrained).loc[scores["task"]].to_numpy()
-    random_return = _reference_means(scores, random)["return"].loc[scores["task"]].to_numpy()
+    con = _reference_means(scores, constrained, required=required).to_numpy()
+    random_return = _reference_means(scores, random, required=required)["return"].to_numpy()
     scale = con[:, 0] - random_return
     # A constrained policy that earns no more than random actions gives no scale to normalise by.
     scale = np.where(scale > 0, scale, np.nan)

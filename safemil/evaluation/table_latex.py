@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from safemil.evaluation.captions import budget_sentence, oracle_sentence
+from safemil.evaluation.captions import budget_sentence, in_brackets, oracle_sentence, partial_mark
 from safemil.evaluation.method_labels import Kind, task_display
 from safemil.evaluation.scores import SCORES
 from safemil.evaluation.table_text import (
+    EMPTY,
     KIND_HEADINGS,
     NOT_RUN,
     UNDEFINED,
@@ -20,6 +21,8 @@ from safemil.evaluation.table_text import (
     legend,
     row_names,
     score_texts,
+    seeds_text,
+    share_text,
 )
 
 _HEADINGS = {
@@ -48,6 +51,7 @@ _SPECIAL = {
     "≤": r"$\le$",
     "≥": r"$\ge$",
     "–": "--",
+    "—": "---",
 }
 
 
@@ -65,7 +69,8 @@ def main_table_latex(table: pd.DataFrame, *, run_name: str, notes: Sequence[str]
     budget = ". ".join(filter(None, [budget_sentence(table), oracle_sentence(table)]))
     for task, rows in table.groupby("task", sort=False):
         caption = (
-            f"Main comparison on {escape(task_display(str(task)))}, run {escape(run_name)}. "
+            f"Main comparison on {escape(task_display(str(task)))}{in_brackets(partial_mark(table))}, "
+            f"run {escape(run_name)}. "
             f"{escape(budget)}. Interval: 95\\,\\% percentile bootstrap over seeds."
         )
         label, names = f"tab:main-{task}".replace("_", "-"), row_names(rows, cost_limit)
@@ -88,27 +93,32 @@ def _task_table(
 
 def _body(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str], n_columns: int) -> Iterator[str]:
     kind: Kind = "learner"
-    for (_, row), name, scores in zip(rows.iterrows(), names, score_texts(rows, bold), strict=True):
+    for row, name, scores in zip(rows.to_dict("records"), names, score_texts(rows, bold), strict=True):
         if row["kind"] != kind:
             kind = row["kind"]
             yield r"\midrule"
             yield f"\\multicolumn{{{n_columns}}}{{l}}{{\\emph{{{KIND_HEADINGS[kind]}}}}} \\\\"
-        share = f"${row['share_within_limit']:.2f}$"
-        yield " & ".join([escape(name), f"${row['n_seeds']}$", *map(mean_cell, scores), share]) + r" \\"
+        cells = [_number(seeds_text(row)), *map(mean_cell, scores), _number(share_text(row))]
+        yield " & ".join([escape(name), *cells]) + r" \\"
         yield " & ".join(["", "", *map(interval_cell, scores), ""]) + r" \\"
+
+
+def _number(text: str) -> str:
+    return f"${text}$" if text.replace(".", "").isdigit() else escape(text)
 
 
 def mean_cell(score: ScoreText) -> str:
     """Return a mean as LaTeX."""
-    if score.mean in (UNDEFINED, NOT_RUN):
-        return score.mean
+    if score.mean in (UNDEFINED, NOT_RUN, EMPTY):
+        return escape(score.mean)
     return f"$\\mathbf{{{score.mean}}}$" if score.bold else f"${score.mean}$"
 
 
 def interval_cell(score: ScoreText) -> str:
-    """Return the interval of a mean, or why there is none, in small type; empty where neither is known."""
+    """Return a mean's interval, or why there is none, and its seeds, in small type; empty without them."""
     text = f"[{score.interval}]" if score.interval else score.missing
-    return f"{{\\scriptsize ${text}$}}" if text else ""
+    parts = [f"${text}$" if text else "", f"({score.seeds})" if score.seeds else ""]
+    return f"{{\\scriptsize {' '.join(filter(None, parts))}}}" if any(parts) else ""
 
 
 def remark_lines(remarks: Sequence[str]) -> Iterator[str]:

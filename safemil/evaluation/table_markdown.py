@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from safemil.evaluation.captions import budget_sentence, oracle_sentence
+from safemil.evaluation.captions import budget_sentence, in_brackets, oracle_sentence, partial_mark
 from safemil.evaluation.method_labels import Kind, task_display
 from safemil.evaluation.scores import SCORES
 from safemil.evaluation.table_text import (
@@ -15,6 +15,8 @@ from safemil.evaluation.table_text import (
     legend,
     row_names,
     score_texts,
+    seeds_text,
+    share_text,
 )
 
 _COLUMNS = ["method", "seeds", *(HEADINGS[score] for score in SCORES), "within limit"]
@@ -26,7 +28,7 @@ def main_table_markdown(
     """Return the main table as a Markdown document that says its source, budget and rules."""
     sources = ", ".join(sorted(table["source"].unique()))
     lines = [
-        f"# Main comparison: run `{run_name}`, source `{sources}`",
+        f"# Main comparison{in_brackets(partial_mark(table))}: run `{run_name}`, source `{sources}`",
         "",
         f"{'. '.join(filter(None, [budget_sentence(table), oracle_sentence(table)]))}.",
         "",
@@ -49,20 +51,20 @@ def _task_table(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str]) -> It
     yield line(_COLUMNS)
     yield line([":---", *["---:"] * (len(_COLUMNS) - 1)])
     kind: Kind = "learner"
-    for (_, row), name, scores in zip(rows.iterrows(), names, score_texts(rows, bold), strict=True):
+    for row, name, scores in zip(rows.to_dict("records"), names, score_texts(rows, bold), strict=True):
         if row["kind"] != kind:
             kind = row["kind"]
             yield line([f"*{KIND_HEADINGS[kind]}*", *[""] * (len(_COLUMNS) - 1)])
-        share = f"{row['share_within_limit']:.2f}"
-        yield line([escape(name), str(row["n_seeds"]), *map(score_cell, scores), share])
+        yield line([escape(name), seeds_text(row), *map(score_cell, scores), share_text(row)])
 
 
 def score_cell(score: ScoreText) -> str:
-    """Return a mean with its interval, or with the reason why it has none."""
+    """Return a mean with its interval, or with the reason why it has none, and with its seeds if told."""
     mean = f"**{score.mean}**" if score.bold else score.mean
     if score.interval:
-        return f"{mean} [{score.interval}]"
-    return f"{mean} ({escape(score.missing)})" if score.missing else mean
+        mean = f"{mean} [{score.interval}]"
+    remarks = "; ".join(escape(remark) for remark in (score.missing, score.seeds) if remark)
+    return f"{mean} ({remarks})" if remarks else mean
 
 
 def line(cells: Sequence[str]) -> str:

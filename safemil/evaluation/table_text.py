@@ -1,13 +1,13 @@
 """What the Markdown and the LaTeX form of the main table share: columns, rounding, bold rule, legend."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from safemil.evaluation.captions import oracle_sentence
+from safemil.evaluation.captions import is_partial, oracle_sentence
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, Kind, method_label
 from safemil.evaluation.references import SECOND_REFERENCE, constrained_reference_of
@@ -17,6 +17,7 @@ MINIMUM_RETURN_NORM = 0.5
 TOO_FEW = f"n<{MINIMUM_SEEDS}"
 UNDEFINED = "n/a"
 NOT_RUN = "not run"
+EMPTY = "—"
 
 HEADINGS: dict[str, str] = {
     "return": "return",
@@ -33,22 +34,29 @@ KIND_HEADINGS: dict[Kind, str] = {
     "reference": "references, not learned from the data",
 }
 
+_BOLD = (
+    "Bold: the lowest cost among the learners of a task, in their default variants, whose normalised "
+    f"return is at least {MINIMUM_RETURN_NORM:g}; nothing is bold if no learner qualifies."
+)
+
 
 @dataclass(frozen=True)
 class ScoreText:
     """One score as text.
 
     Attributes:
-        mean: rounded, or `n/a` if the score is undefined.
+        mean: rounded, or `n/a` if the score is undefined, or a dash if no seed is finished.
         interval: `low, high` without brackets; empty if there is none.
         missing: why there is no interval; empty if there is one or the score is undefined.
         bold: whether the mean is set in bold.
+        seeds: how many seeds are finished of how many, where each cell says so; else empty.
     """
 
     mean: str
     interval: str = ""
     missing: str = ""
     bold: bool = False
+    seeds: str = ""
 
 
 def best_learners(table: pd.DataFrame) -> pd.Series:
@@ -57,8 +65,10 @@ def best_learners(table: pd.DataFrame) -> pd.Series:
     The lowest cost among the learners' default variants of each task whose normalised return is at
     least 0.5 (a policy that does nothing is cheap as well); all of them in a tie; none if no learner
     qualifies. Other variants are left out: the best of many variants would have been chosen by the very
-    episodes that it is judged by.
+    episodes that it is judged by. None in a partial table, where the best may be among the missing seeds.
     """
+    if is_partial(table):
+        return pd.Series(False, index=table.index)
     qualified = (
         (table["kind"] == "learner")
         & (table["variant"] == DEFAULT_VARIANT)
@@ -84,10 +94,12 @@ def _digits(score: str, values: pd.Series) -> int:
 
 def digits_of(values: pd.Series) -> int:
     """Return the decimals of a column: two, one from 100 on, which makes about four significant figures."""
-    return 1 if np.nanmax(values.abs(), initial=0.0) >= 100 else 2
+    return 1 if values.abs().max() >= 100 else 2
 
 
 def _score_text(row: dict[Hashable, Any], score: str, digits: int, bold: bool) -> ScoreText:
+    if not row["n_seeds"]:
+        return ScoreText(EMPTY)
     return estimate_text(row[score], row[f"{score}_low"], row[f"{score}_high"], digits=digits, bold=bold)
 
 
@@ -99,6 +111,16 @@ def estimate_text(mean: float, low: float, high: float, *, digits: int, bold: bo
     if np.isnan(low):
         return ScoreText(text, missing=TOO_FEW, bold=bold)
     return ScoreText(text, interval=f"{low:z.{digits}f}, {high:z.{digits}f}", bold=bold)
+
+
+def seeds_text(row: Mapping[Hashable, Any]) -> str:
+    """Return the number of seeds of a row; of a partial table, `3 of 5` of those configured."""
+    return f"{row['n_seeds']} of {row['n_configured']}" if "n_configured" in row else str(row["n_seeds"])
+
+
+def share_text(row: Mapping[Hashable, Any]) -> str:
+    """Return the share of episodes within the limit of a row; a dash where no seed is finished."""
+    return f"{row['share_within_limit']:.2f}" if row["n_seeds"] else EMPTY
 
 
 def row_name(method: str, variant: str) -> str:
@@ -134,13 +156,22 @@ def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
         "seed's episodes. Normalised return: 0 = random actions, 1 = constrained reference. "
         f"Cost − ref. and CVaR − ref.: difference to the constrained reference, here {', '.join(names)}.",
         f"Within limit: share of episodes with a cost of at most {cost_limit:g}.",
-        "Bold: the lowest cost among the learners of a task, in their default variants, whose normalised "
-        f"return is at least {MINIMUM_RETURN_NORM:g}; nothing is bold if no learner qualifies.",
+        *(_partial_legend() if is_partial(table) else [_BOLD]),
     ]
+    finished = table[table["n_seeds"] > 0]
     if oracle_sentence(table):
         lines.append(f"{oracle_sentence(table)}: they stand apart and are never bold.")
-    if (table["n_seeds"] < MINIMUM_SEEDS).any():
+    if (finished["n_seeds"] < MINIMUM_SEEDS).any():
         lines.append(f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed.")
-    if table["return_norm"].isna().any():
-        lines.append(f"{UNDEFINED}: the constrained reference earns no more than random actions.")
+    if finished["return_norm"].isna().any():
+        unfinished = "a reference is not finished, or " if is_partial(table) else ""
+        lines.append(f"{UNDEFINED}: {unfinished}the constrained reference earns no more than random actions.")
     return lines
+
+
+def _partial_legend() -> list[str]:
+    return [
+        "A partial table, of the runs that are finished so far. 3 of 5: seeds that are finished, of those "
+        f"configured; {EMPTY}: none is. What is finished first is no random part of the whole.",
+        "Nothing is bold: the best may be among what is missing.",
+    ]

@@ -1,7 +1,7 @@
 """The main figure: return, cost and CVaR of every method on every task."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from safemil.errors import UserError
-from safemil.evaluation.captions import budget_sentence, oracle_sentence
+from safemil.evaluation.captions import budget_sentence, is_partial, oracle_sentence, partial_mark
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, method_order, task_display
+from safemil.evaluation.method_labels import (
+    DEFAULT_VARIANT,
+    method_label,
+    method_order,
+    task_display,
+    task_order,
+)
 from safemil.evaluation.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
 from safemil.evaluation.scores import COST_LIMIT, second_reference_tasks
+from safemil.evaluation.table_text import seeds_text
 from safemil.figures.seed_points import seed_points
 from safemil.figures.style import (
+    BLANK,
     COLUMN_WIDTH,
     LIMIT_LINE,
     REFERENCE_LINES,
@@ -32,6 +40,9 @@ PLOTTED_COLUMNS = [
     *["task", "source", "method", "variant", "quantity"],
     *["element", "seed", "value", "low", "high"],
 ]
+
+# What a partial figure has besides: on means, how many seeds are finished of how many.
+COUNT_COLUMNS = ["n_seeds", "n_configured"]
 
 # Nullable integers, because only the points of single seeds have a seed.
 _TYPES = {"seed": "Int64", "value": "float64", "low": "float64", "high": "float64"}
@@ -61,14 +72,17 @@ def main_comparison(
     the constrained one does not keep the limit, BC-Safe as a second one. Hollow means are oracles. Default
     variants only: the others belong to the figures of the ablations. Units: undiscounted sums per episode.
 
+    Of a partial table (`partial_table`) every configured method has its place, with its seeds of how many.
+
     Args:
         episodes: the rows that `table` was made of.
         table: as from `main_table`.
         cost_limit: drawn in the rows of the cost and its CVaR.
 
     Returns:
-        The figure, and every number in it: columns `PLOTTED_COLUMNS`, where element is seed, mean,
-        constrained_reference, second_reference, random_reference or cost_limit.
+        The figure, and every number in it: columns `PLOTTED_COLUMNS` (and `COUNT_COLUMNS` of a partial
+        table), where element is seed, mean, constrained_reference, second_reference, random_reference or
+        cost_limit.
 
     Raises:
         UserError: there is nothing to draw, or the table was not made of these episodes.
@@ -78,14 +92,17 @@ def main_comparison(
     if points.empty:
         raise UserError("there is no method to draw", expected="a default variant of a learner or an oracle")
     parts = [
-        _seed_points(episodes, points),
+        _seed_points(episodes, points[points["n_seeds"] > 0]),
         _long(points, "mean"),
-        *_reference_lines(shown, cost_limit),
+        *_reference_lines(shown[shown["n_seeds"] > 0], cost_limit),
         _limits(points, cost_limit),
     ]
-    data = pd.concat([part[PLOTTED_COLUMNS].astype(_TYPES) for part in parts], ignore_index=True)
+    counts = dict.fromkeys(COUNT_COLUMNS if is_partial(table) else [], "Int64")
+    columns, types = [*PLOTTED_COLUMNS, *counts], _TYPES | counts
+    data = pd.concat([part.reindex(columns=columns).astype(types) for part in parts], ignore_index=True)
+    caption = ". ".join(filter(None, [partial_mark(table), _caption(shown)]))
     with figure_style():
-        return _draw(data, _caption(shown)), data
+        return _draw(data, caption), data
 
 
 def _reference_lines(shown: pd.DataFrame, cost_limit: float) -> list[pd.DataFrame]:
@@ -102,7 +119,8 @@ def _reference_lines(shown: pd.DataFrame, cost_limit: float) -> list[pd.DataFram
 
 def _caption(shown: pd.DataFrame) -> str:
     bars = f"Bars: {100 * CONFIDENCE:g} % bootstrap interval over seeds"
-    too_few = shown.loc[shown["kind"] != "reference", "n_seeds"] < MINIMUM_SEEDS
+    finished = (shown["kind"] != "reference") & (shown["n_seeds"] > 0)
+    too_few = shown.loc[finished, "n_seeds"] < MINIMUM_SEEDS
     if too_few.all():
         bars = f"No bars: fewer than {MINIMUM_SEEDS} seeds"
     elif too_few.any():
@@ -116,8 +134,10 @@ def _caption(shown: pd.DataFrame) -> str:
 def _long(rows: pd.DataFrame, element: str) -> pd.DataFrame:
     """Turn rows of the main table into one row per quantity."""
     parts = []
+    counts = COUNT_COLUMNS if is_partial(rows) and element == "mean" else []
     for quantity in QUANTITIES:
-        part = rows[["task", "source", "method", "variant"]].assign(quantity=quantity, element=element)
+        key = rows[["task", "source", "method", "variant", *counts]]
+        part = key.assign(quantity=quantity, element=element)
         ends = {end: rows[f"{quantity}_{end}"] for end in ("low", "high")}
         parts.append(part.assign(seed=None, value=rows[quantity], **ends))
     return pd.concat(parts, ignore_index=True)
@@ -138,16 +158,18 @@ def _seed_points(episodes: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw(data: pd.DataFrame, caption: str) -> Figure:
-    tasks = list(dict.fromkeys(data["task"]))
+    tasks = sorted(data["task"].unique(), key=task_order)
     methods = sorted(data.loc[data["element"] == "mean", "method"].unique(), key=method_order)
     panel_width = 0.5 + 0.17 * max(len(methods), 4)
     figure = new_figure(max(COLUMN_WIDTH, panel_width * len(tasks) + 0.3), 5.4)
     axes = figure.subplots(len(QUANTITIES), len(tasks), sharex=True, squeeze=False)
     for column, task in enumerate(tasks):
-        axes[0, column].set_title(task_display(task))
+        axes[0, column].set_title(task_display(task), pad=20 if "n_seeds" in data else None)
         for row, quantity in enumerate(QUANTITIES):
             panel = data[(data["task"] == task) & (data["quantity"] == quantity)]
             _draw_panel(axes[row, column], panel, methods)
+            if row == 0 and "n_seeds" in data:
+                _tell_seeds(axes[row, column], panel, methods)
     for row, label in enumerate(QUANTITIES.values()):
         axes[row, 0].set_ylabel(f"{label} per episode" if label != QUANTITIES["cvar20"] else label)
     _label_methods(axes[-1], methods)
@@ -162,7 +184,9 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None
     for position, method in enumerate(methods):
         drawn = panel[panel["method"] == method]
         if drawn.empty:
-            _mark_not_run(axes, position)
+            _mark_empty(axes, position, "not run")
+        elif np.isnan(_mean_of(drawn)["value"]):
+            _mark_empty(axes, position, seeds_text(_mean_of(drawn)), bbox=BLANK)
         else:
             _draw_method(axes, position, method, drawn)
     _separate_oracles(axes, methods)
@@ -171,19 +195,26 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None
         axes.set_ylim(bottom=-0.06 * axes.get_ylim()[1])  # room for markers at a cost of 0
 
 
-def _mark_not_run(axes: Axes, position: int) -> None:
+def _mean_of(drawn: pd.DataFrame) -> dict[Hashable, Any]:
+    return drawn[drawn["element"] == "mean"].to_dict("records")[0]
+
+
+def _mark_empty(axes: Axes, position: int, text: str, **style: Any) -> None:
+    _write(axes, position, 0.5, text, va="center", size=5.5, color="#777777", **style)
+
+
+def _tell_seeds(axes: Axes, panel: pd.DataFrame, methods: Sequence[str]) -> None:
+    """Write above a panel how many seeds of each method are finished, of how many."""
+    for position, method in enumerate(methods):
+        drawn = panel[panel["method"] == method]
+        if not drawn.empty:
+            _write(axes, position, 1.02, seeds_text(_mean_of(drawn)), va="bottom", size=5)
+
+
+def _write(axes: Axes, position: int, height: float, text: str, **style: Any) -> None:
+    """Write upwards at a method's position, at a share of the panel's height."""
     place = axes.get_xaxis_transform()  # x in data, y in shares of the panel's height
-    axes.text(
-        position,
-        0.5,
-        "not run",
-        transform=place,
-        rotation=90,
-        ha="center",
-        va="center",
-        size=5.5,
-        color="#777777",
-    )
+    axes.text(position, height, text, transform=place, rotation=90, ha="center", **style)
 
 
 def _draw_method(axes: Axes, position: int, method: str, drawn: pd.DataFrame) -> None:
@@ -201,7 +232,7 @@ def _draw_method(axes: Axes, position: int, method: str, drawn: pd.DataFrame) ->
         alpha=0.5,
         markeredgewidth=0,
     )
-    mean = drawn[drawn["element"] == "mean"].iloc[0]
+    mean = _mean_of(drawn)
     ends = np.array([[mean["value"] - mean["low"]], [mean["high"] - mean["value"]]], dtype=float)
     hollow = method_label(method).kind == "oracle"
     axes.errorbar(

@@ -1,6 +1,7 @@
 """The plane of cost and return: where every method ends up on each task, seed by seed."""
 
 import textwrap
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,21 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from safemil.errors import UserError
-from safemil.evaluation.captions import budget_sentence
+from safemil.evaluation.captions import budget_sentence, is_partial, partial_mark
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, method_order, task_display
+from safemil.evaluation.method_labels import (
+    DEFAULT_VARIANT,
+    method_label,
+    method_order,
+    task_display,
+    task_order,
+)
 from safemil.evaluation.references import RANDOM_REFERENCE, constrained_reference_of
 from safemil.evaluation.scores import COST_LIMIT
+from safemil.evaluation.table_text import seeds_text
 from safemil.figures.seed_points import seed_points
 from safemil.figures.style import (
+    BLANK,
     COLUMN_WIDTH,
     KEY_BELOW,
     LIMIT_LINE,
@@ -30,6 +39,8 @@ PLOTTED_COLUMNS = [
     *["task", "source", "method", "variant", "element", "seed"],
     *["cost", "cost_low", "cost_high", "return", "return_low", "return_high"],
 ]
+# What a partial figure has besides: on means, how many seeds are finished of how many.
+COUNT_COLUMNS = ["n_seeds", "n_configured"]
 _NUMBERS = PLOTTED_COLUMNS[6:]
 _PANELS_PER_ROW = 2
 _SEED_SIZE, _MEAN_SIZE = 2.4, 4.2
@@ -54,14 +65,16 @@ def plane(
     stand in words above each panel, for they are mostly far away from everything else. Returns span at least
     half the distance from them to the reference. Default variants only. Units: undiscounted sums per episode.
 
+    Of a partial table (`partial_table`) each mean has its seeds of how many; methods without any are named.
+
     Args:
         episodes: the rows that `table` was made of.
         table: as from `main_table`.
         cost_limit: drawn as a line.
 
     Returns:
-        The figure, and every number in it: columns `PLOTTED_COLUMNS`, where element is seed, mean,
-        constrained_reference, random_reference or cost_limit.
+        The figure, and every number in it: columns `PLOTTED_COLUMNS` (and `COUNT_COLUMNS` of a partial
+        table), where element is seed, mean, constrained_reference, random_reference or cost_limit.
 
     Raises:
         UserError: there is nothing to draw, or the table was not made of these episodes.
@@ -70,26 +83,30 @@ def plane(
     methods = shown[shown["kind"] != "reference"]
     if methods.empty:
         raise UserError("there is no method to draw", expected="a default variant of a learner or an oracle")
-    constrained = shown[shown["method"] == shown["source"].map(constrained_reference_of)]
-    random = shown[shown["method"] == RANDOM_REFERENCE]
+    finished = shown[shown["n_seeds"] > 0]
+    constrained = finished[finished["method"] == finished["source"].map(constrained_reference_of)]
+    random = finished[finished["method"] == RANDOM_REFERENCE]
     limits = methods[["task", "source"]].drop_duplicates().assign(cost=cost_limit)
     parts = {
-        "seed": seed_points(episodes, methods, ["return", "cost"]),
+        "seed": seed_points(episodes, methods[methods["n_seeds"] > 0], ["return", "cost"]),
         "mean": methods,
         "constrained_reference": constrained,
         "random_reference": random,
         "cost_limit": limits,
     }
-    rows = [part.assign(element=element).reindex(columns=PLOTTED_COLUMNS) for element, part in parts.items()]
-    types = {"seed": "Int64", **dict.fromkeys(_NUMBERS, "float64")}
+    counts = dict.fromkeys(COUNT_COLUMNS if is_partial(table) else [], "Int64")
+    columns = [*PLOTTED_COLUMNS, *counts]
+    rows = [part.assign(element=element).reindex(columns=columns) for element, part in parts.items()]
+    types = {"seed": "Int64", **dict.fromkeys(_NUMBERS, "float64"), **counts}
     data = pd.concat([part.astype(types) for part in rows], ignore_index=True)
+    caption = ". ".join(filter(None, [partial_mark(table), _caption(methods)]))
     with figure_style():
-        return _draw(data, _caption(methods)), data
+        return _draw(data, caption), data
 
 
 def _caption(methods: pd.DataFrame) -> str:
     cross = f"crosses: {100 * CONFIDENCE:g} % bootstrap intervals over seeds"
-    too_few = methods["n_seeds"] < MINIMUM_SEEDS
+    too_few = methods.loc[methods["n_seeds"] > 0, "n_seeds"] < MINIMUM_SEEDS
     if too_few.all():
         cross = f"no crosses: fewer than {MINIMUM_SEEDS} seeds"
     elif too_few.any():
@@ -102,7 +119,7 @@ def _caption(methods: pd.DataFrame) -> str:
 
 
 def _draw(data: pd.DataFrame, caption: str) -> Figure:
-    tasks = list(dict.fromkeys(data["task"]))
+    tasks = sorted(data["task"].unique(), key=task_order)
     n_rows = -(-len(tasks) // _PANELS_PER_ROW)
     figure = new_figure(COLUMN_WIDTH, 1.15 + 1.7 * n_rows)
     n_columns = min(len(tasks), _PANELS_PER_ROW)
@@ -128,11 +145,30 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
     for row in panel[panel["element"] == "constrained_reference"].to_dict("records"):
         axes.plot(row["cost"], row["return"], **_RING)
     axes.margins(0.1)  # room for the ring
-    _keep_scale(axes, panel.set_index("element")["return"])
+    references = panel[panel["element"].isin(["constrained_reference", "random_reference"])]
+    if len(references) == 2:  # of a partial table, either may be missing
+        _keep_scale(axes, references.set_index("element")["return"])
     axes.set_xlim(left=-0.04 * axes.get_xlim()[1])  # and for markers at a cost of 0
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(visible=True, axis="x")
-    _tell_random(axes, panel[panel["element"] == "random_reference"].iloc[0])
+    for _, random in panel[panel["element"] == "random_reference"].iterrows():
+        _tell_random(axes, random)
+    if "n_seeds" in panel:
+        _tell_seeds(axes, panel[panel["element"] == "mean"].to_dict("records"))
+
+
+def _tell_seeds(axes: Axes, means: Sequence[dict[Hashable, Any]]) -> None:
+    """Write the seeds of how many beside every mean, and which methods have none."""
+    for row in means:
+        if row["n_seeds"]:
+            place = (row["cost"], row["return"])
+            axes.annotate(seeds_text(row), place, (3, 3), textcoords="offset points", size=4.5)
+    missing = [
+        f"{method_label(row['method']).display} {seeds_text(row)}" for row in means if not row["n_seeds"]
+    ]
+    if missing:
+        corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+        axes.text(0.98, 0.03, "\n".join(missing), size=4.5, color="#777777", bbox=BLANK, **corner)
 
 
 def _keep_scale(axes: Axes, returns: "pd.Series[float]") -> None:

@@ -59,6 +59,9 @@ REFERENCE_LINES: dict[str, dict[str, Any]] = {
 # Three columns of names within the width of one column of a paper.
 KEY_BELOW: dict[str, Any] = {"loc": "outside lower center", "columnspacing": 1.2, "handlelength": 1.7}
 
+# Behind a text that lines would cross.
+BLANK: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+
 _SPARE_COLOURS = ("#8A7F00", "#7A3E00", "#5B4B8A", "#777777")
 _SPARE_MARKERS = ("h", "<", ">", "p", "d", "8")
 
