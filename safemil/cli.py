@@ -106,9 +106,9 @@ def behavior_ship(task_name: str, snapshots: tuple[Path, ...], output: Path, car
 @TASK
 @SHIPPED
 @click.option("--policies-card", type=PATH, required=True, help="Card of the shipped policies.")
-@click.option(
-    "--episodes-per-band", type=int, help="Episodes in each cost band; the task's own number when left out."
-)
+@click.option("--episodes-per-band", type=int, help="Episodes in each cost band.")
+@click.option("--more-episodes", type=float, help="Factor on them.")
+@click.option("--highest-return", type=float, help="Episodes that return more are left out.")
 @click.option("--noise-std", type=float, help="Standard deviation of the action noise.")
 @click.option("--seed", type=int, help="Seed of the action noise.")
 @click.option("--n-environments", type=int, help="Environments stepped together.")
@@ -131,10 +131,10 @@ def collect(
     from safemil.behavior.collect_settings import CollectSettings
     from safemil.tasks import get_task
 
-    given = {name: value for name, value in settings.items() if value is not None}
+    given: dict[str, object] = {name: value for name, value in settings.items() if value is not None}
+    # These two are by task in the configuration.
+    given |= {name: {task_name: given[name]} for name in ("more_episodes", "highest_return") if name in given}
     chosen = CollectSettings.model_validate(given)
-    if "episodes_per_band" not in given:
-        chosen = chosen.of_task(task_name)
     collect_source(get_task(task_name), policies, policies_card, chosen, output, card_directory)
 
 

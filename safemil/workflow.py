@@ -103,8 +103,12 @@ class Plan:
 
     def collect_options(self, task: str) -> str:
         """Return a task's settings of collecting as options of the command: `--seed 0 --noise-std 0.2`."""
-        settings = self.config.collect.of_task(task).model_dump(mode="json", exclude={"more_episodes"})
-        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
+        settings = self.config.collect.model_dump(mode="json")
+        options = {
+            name: each.get(task) if isinstance(each, dict) else each for name, each in settings.items()
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
 
     def method_runs(self) -> list[Run]:
         """Return every task, method, variant and seed of the configuration, custom methods included."""

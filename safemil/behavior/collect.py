@@ -81,7 +81,7 @@ def collect(
     """
     snapshots = read_snapshots(shipped)
     bands = {policy["name"]: policy["cost_band"] for policy in read_card(shipped_card)["policies"]}
-    counts = allocate([bands[snapshot.name] for snapshot in snapshots], settings.episodes_per_band)
+    counts = allocate([bands[snapshot.name] for snapshot in snapshots], settings.episodes_in_band(task.name))
     collected: list[Collected] = []
     done = 0
     with Progress(f"collect {task.name}", sum(counts), unit="episodes") as progress:
@@ -112,7 +112,8 @@ def _roll_out(task: Task, snapshot: Snapshot, seeds: range, settings: CollectSet
         noise=noise,
         fast=settings.fast_simulator,
     )
-    kept = [episode for episode in episodes if episode.episode_cost <= task.dsrl_max_cost]
+    highest = settings.return_limit(task.name)
+    kept = [e for e in episodes if e.episode_cost <= task.dsrl_max_cost and e.episode_return <= highest]
     return Collected(snapshot, kept, len(episodes) - len(kept))
 
 
@@ -152,10 +153,11 @@ def _attributes(
         "source": "collected",
         "policies": str(len(collected)),
         "policies_sha256": sha256(shipped),
-        "episodes_per_band": str(settings.episodes_per_band),
+        "episodes_per_band": str(settings.episodes_in_band(task.name)),
         "noise_std": str(settings.noise_std),
         "noise_seed": str(settings.seed),
         "cost_range_kept": f"0 to {task.dsrl_max_cost:g}",
+        "returns_kept": f"up to {settings.return_limit(task.name):g}",
         "episodes_kept": str(sum(len(item.kept) for item in collected)),
         "episodes_left_out": str(sum(item.left_out for item in collected)),
         **{f"version of {name}": value for name, value in versions().items()},

@@ -1,6 +1,6 @@
 """Settings of the collected source: part of what the data are, the same in every shipped configuration."""
 
-from typing import Self
+import math
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +14,15 @@ class CollectSettings(BaseModel):
         200, gt=0, description="episodes rolled out in each cost band, shared among the band's policies"
     )
     # Where the layout of an episode decides its cost more than the policy does, few of a costly band's
-    # episodes are costly themselves: with 200 per band Point-Goal1 has 112 that count as non-preferred.
+    # episodes are costly themselves, and few of a safe one safe: with 200 per band too few are left to draw.
     more_episodes: dict[str, float] = Field(
-        {"point_goal1": 1.6}, description="factors on the episodes per band, by task; 1 where left out"
+        {"point_goal1": 1.6, "point_button1": 1.8},
+        description="factors on the episodes per band, by task; 1 where left out",
+    )
+    # The filter cuts at half of the highest return, which three episodes with a lucky layout would decide.
+    highest_return: dict[str, float] = Field(
+        {"point_button1": 41.19},
+        description="episodes that return more are left out, by task; DSRL's own highest return",
     )
     noise_std: float = Field(
         0.1,
@@ -27,7 +33,10 @@ class CollectSettings(BaseModel):
     n_environments: int = Field(10, gt=0, description="environments that are stepped together")
     fast_simulator: bool = Field(True, description="the simulator's fast path; false for the stock simulator")
 
-    def of_task(self, task: str) -> Self:
-        """Return the settings with the task's own factor worked into the episodes per band."""
-        episodes = round(self.episodes_per_band * self.more_episodes.get(task, 1.0))
-        return self.model_copy(update={"episodes_per_band": episodes, "more_episodes": {}})
+    def episodes_in_band(self, task: str) -> int:
+        """Return how many episodes of one task are rolled out in each cost band."""
+        return round(self.episodes_per_band * self.more_episodes.get(task, 1.0))
+
+    def return_limit(self, task: str) -> float:
+        """Return the highest return of one task that is kept."""
+        return self.highest_return.get(task, math.inf)

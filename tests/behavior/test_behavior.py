@@ -205,9 +205,8 @@ def test_choice_covers_every_cost_level_and_no_run_dominates() -> None:
 
 def test_a_task_may_have_more_episodes_in_each_band() -> None:
     settings = CollectSettings(episodes_per_band=10, more_episodes={"swimmer_velocity": 1.26})
-    assert settings.of_task("swimmer_velocity").episodes_per_band == 13
-    assert settings.of_task("walker_velocity").episodes_per_band == 10
-    assert settings.of_task("swimmer_velocity").of_task("swimmer_velocity").episodes_per_band == 13
+    assert settings.episodes_in_band("swimmer_velocity") == 13
+    assert settings.episodes_in_band("walker_velocity") == 10
 
 
 def test_smoothing_averages_the_neighbours_in_a_run_and_the_cost_with_noise() -> None:
@@ -313,6 +312,15 @@ def test_collected_file_holds_the_episodes_in_the_range_and_says_how(tmp_path: P
     assert data.trajectories.n_trajectories == int(attributes["episodes_kept"])
     assert data.episode_costs.max() <= SWIMMER.dsrl_max_cost
     assert len(set(data.provenance["environment_seed"].tolist())) == data.trajectories.n_trajectories
+    # Without the best episode, if the task has a limit just below it; twice as many with a factor of 2.
+    limits = {"swimmer_velocity": float(data.returns.max()) - 0.01, "walker_velocity": -1.0}
+    changed = settings.model_copy(
+        update={"highest_return": limits, "more_episodes": {"swimmer_velocity": 2.0}}
+    )
+    collect(SWIMMER, shipped, described, changed, tmp_path / "c.hdf5", tmp_path / "card")
+    attributes = read_attributes(tmp_path / "c.hdf5")
+    assert int(attributes["episodes_kept"]) + int(attributes["episodes_left_out"]) == 12
+    assert read_labelled(tmp_path / "c.hdf5", task=SWIMMER).returns.max() <= limits["swimmer_velocity"]
     assert (tmp_path / "card/card.png").stat().st_size
 
 
