@@ -59,7 +59,7 @@ def test_of_a_finished_run_it_is_the_complete_table_and_nothing_else_is_touched(
 
 def test_what_is_missing_or_of_other_settings_is_not_in_it_and_is_not_made(editable: Project) -> None:
     (editable.directory / f"{RUN}/safemil/default/seed0/episodes.parquet").unlink()
-    edit(editable, "tiny.yaml", "bag_size: 1\n", "bag_size: 2\n")
+    edit(editable, "tiny.yaml", "bag_size: 1\nrun_name", "bag_size: 2\nrun_name")
     planned = editable.planned("all")
     partial(editable)
     table = pd.read_csv(editable.directory / TABLES / "main.csv").set_index(["method", "variant"])
