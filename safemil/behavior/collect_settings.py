@@ -16,7 +16,7 @@ class CollectSettings(BaseModel):
     # Where the layout of an episode decides its cost more than the policy does, few of a costly band's
     # episodes are costly themselves, and few of a safe one safe: with 200 per band too few are left to draw.
     more_episodes: dict[str, float] = Field(
-        {"point_goal1": 1.6, "point_button1": 1.8},
+        {"point_goal1": 1.6, "point_button1": 2.0},
         description="factors on the episodes per band, by task; 1 where left out",
     )
     # The filter cuts at half of the highest return, which three episodes with a lucky layout would decide.
