@@ -2,7 +2,9 @@
 
 import math
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+
+from safemil.tasks import load_tasks
 
 
 class CollectSettings(BaseModel):
@@ -15,7 +17,7 @@ class CollectSettings(BaseModel):
     )
     # Where the layout of an episode decides its cost more than the policy does, few of a costly band's
     # episodes are costly themselves, and few of a safe one safe: with 200 per band too few are left to draw.
-    more_episodes: dict[str, float] = Field(
+    more_episodes: dict[str, PositiveFloat] = Field(
         {"point_goal1": 1.6, "point_button1": 2.0},
         description="factors on the episodes per band, by task; 1 where left out",
     )
@@ -32,6 +34,14 @@ class CollectSettings(BaseModel):
     seed: int = Field(0, ge=0, description="of the action noise")
     n_environments: int = Field(10, gt=0, description="environments that are stepped together")
     fast_simulator: bool = Field(True, description="the simulator's fast path; false for the stock simulator")
+
+    @field_validator("more_episodes", "highest_return")
+    @classmethod
+    def _check_tasks(cls, by_task: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(by_task) - set(load_tasks()))
+        if unknown:
+            raise ValueError(f"unknown task {', '.join(unknown)}, expected some of {', '.join(load_tasks())}")
+        return by_task
 
     def episodes_in_band(self, task: str) -> int:
         """Return how many episodes of one task are rolled out in each cost band."""

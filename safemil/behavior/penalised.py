@@ -15,7 +15,8 @@ from safemil.behavior.settings import Caution
 from safemil.simulator.environments import make_environment, observation_part
 from safemil.tasks import Task
 
-# Of Safety-Gymnasium's Goal and Button tasks: what a lidar of pseudo type sees, and the size of a hazard.
+# Of Safety-Gymnasium's Goal and Button tasks: what a lidar of pseudo type sees, and the size of a hazard. A
+# gremlin is half as large; near one the penalty begins, and is whole, 0.1 m before the edge.
 LIDAR_RANGE = 3.0
 OBJECT_RADIUS = 0.2
 

@@ -11,6 +11,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class _Keeper(BaseCallback):
 
 def _make_environments(run: BehaviorRun) -> DummyVecEnv:
     task, group = get_task(run.task), run.group
-    make = lambda: PenalisedTask(task, run.penalty_at(0), group.caution)  # noqa: E731
+    make = partial(PenalisedTask, task, run.penalty_at(0), group.caution)
     return DummyVecEnv([make] * group.learner.n_environments)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from safemil.errors import UserError
-from safemil.evaluation.episodes import CELL, SHOWN
+from safemil.evaluation.episodes import CELL, some
 from safemil.evaluation.expected_runs import ExpectedRun
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, KNOWN_METHODS, method_label
 
@@ -65,7 +65,7 @@ def _check_runs(name: str, budgets: Mapping[Any, str], wanted: Mapping[Any, str]
             if budgets.get(key, budget) != budget
         ],
     }
-    found = [f"{len(runs)} {problem}: {_some(runs)}" for problem, runs in problems.items() if runs]
+    found = [f"{len(runs)} {problem}: {some(runs)}" for problem, runs in problems.items() if runs]
     if found:
         raise UserError(
             f"the {name} are not those of the configuration",
@@ -73,11 +73,6 @@ def _check_runs(name: str, budgets: Mapping[Any, str], wanted: Mapping[Any, str]
             found="; ".join(found),
             hint="run the missing ones, or use the configuration that the rows are from",
         )
-
-
-def _some(items: Sequence[str]) -> str:
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return ", ".join(items[:SHOWN]) + more
 
 
 def _name(key: tuple[str, str, str, str, int]) -> str:
@@ -123,7 +118,7 @@ def check_equal(rows: pd.DataFrame, column: str, name: str, by: Sequence[str] = 
         if group[column].nunique() > 1:
             cells = group.drop_duplicates([*CELL, column])
             found = [
-                f"{value} in {_some(['/'.join(cell) for cell in having[CELL].itertuples(index=False)])}"
+                f"{value} in {some(['/'.join(cell) for cell in having[CELL].itertuples(index=False)])}"
                 for value, having in cells.groupby(column)
             ]
             raise UserError(

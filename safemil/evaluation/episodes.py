@@ -113,21 +113,21 @@ def _column_failures(check: str, group: pd.DataFrame) -> Iterator[str]:
             continue
         kind = "NaN" if check == "not_nullable" else f"not {check}"
         values = zip(failed["index"], failed["failure_case"], strict=True)
-        yield f"column {column}, {kind}: {_some([f'row {row} ({value})' for row, value in values])}"
+        yield f"column {column}, {kind}: {some([f'row {row} ({value})' for row, value in values])}"
 
 
-def _some(items: Sequence[str]) -> str:
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return ", ".join(items[:SHOWN]) + more
+def some(items: Sequence[str], separator: str = ", ") -> str:
+    """Return the first `SHOWN` items and how many more there are, for messages."""
+    left = len(items) - SHOWN
+    more = f"{separator.replace(',', '').rstrip()} and {left} more" if left > 0 else ""
+    return separator.join(items[:SHOWN]) + more
 
 
 def _rows(frame: pd.DataFrame) -> str:
     """Name rows by index and key; the index of gathered rows is (file, row)."""
-    names = [" row ".join(map(str, i)) if isinstance(i, tuple) else f"row {i}" for i in frame.index[:SHOWN]]
-    keys = ["/".join(map(str, key)) for key in frame[KEY].head(SHOWN).itertuples(index=False)]
-    pairs = [f"{name} ({key})" for name, key in zip(names, keys, strict=True)]
-    more = f" and {len(frame) - SHOWN} more" if len(frame) > SHOWN else ""
-    return ", ".join(pairs) + more
+    names = [" row ".join(map(str, i)) if isinstance(i, tuple) else f"row {i}" for i in frame.index]
+    keys = ["/".join(map(str, key)) for key in frame[KEY].itertuples(index=False)]
+    return some([f"{name} ({key})" for name, key in zip(names, keys, strict=True)])
 
 
 def write_episodes(path: Path, frame: pd.DataFrame) -> Path:
@@ -180,7 +180,7 @@ def gather(paths: Iterable[Path]) -> pd.DataFrame:
         raise UserError(
             "files of episode rows are missing",
             expected=f"{len(files)} files",
-            found=f"{len(missing)} missing: {_some(missing)}",
+            found=f"{len(missing)} missing: {some(missing)}",
             hint="roll the policies out first",
         )
     frames = [read_episodes(path) for path in files]
@@ -235,7 +235,7 @@ def _check_one_run(frame: pd.DataFrame) -> None:
         raise UserError(
             "episode rows of one seed come from different runs",
             expected="one run for each task, method, variant and seed",
-            found=_some(found),
+            found=some(found),
             hint="code, data or settings have changed in between: roll the present policies out again",
         )
 
@@ -248,7 +248,7 @@ def _check_common_random_numbers(frame: pd.DataFrame) -> None:
         raise UserError(
             "an episode did not start from the same environment seed everywhere",
             expected="one environment seed per task and episode, for every method, variant and seed",
-            found=_some(found),
+            found=some(found),
             hint="roll these policies out again with the same list of environment seeds",
         )
 
@@ -276,7 +276,7 @@ def _check_budgets(frame: pd.DataFrame) -> None:
         raise UserError(
             "the seeds of one method have different budgets",
             expected="the same gradient steps and episodes for every seed of a task, method and variant",
-            found=_some(found),
+            found=some(found),
             hint="finish the missing seeds, or leave out those of an older run",
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from safemil.errors import UserError
-from safemil.evaluation.episodes import CELL, SHOWN
+from safemil.evaluation.episodes import CELL, some
 from safemil.evaluation.intervals import N_RESAMPLES, bootstrap_interval
 from safemil.evaluation.learned_cost_rows import COUNTS, SCORES
 from safemil.evaluation.method_labels import method_order, task_order, variant_order
@@ -66,8 +66,7 @@ def _check_whole(rows: pd.DataFrame) -> None:
         raise UserError(
             "scores of learned costs are missing",
             expected="every score for every run, and the same held-out sets for all seeds",
-            found=", ".join(lacking[:SHOWN])
-            + (f" and {len(lacking) - SHOWN} more" if lacking[SHOWN:] else ""),
+            found=some(lacking),
             hint="score these runs again",
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from safemil.evaluation.curves import in_reading_order
-from safemil.evaluation.episodes import CELL, SHOWN
+from safemil.evaluation.episodes import CELL, some
 from safemil.evaluation.finished_runs import FinishedRuns, left_out_lines
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, task_display
 from safemil.evaluation.references import RANDOM_REFERENCE, constrained_reference_of
@@ -63,15 +63,10 @@ def partial_notes(
     left_out = left_out_lines(runs.status)
     if left_out:
         title = "Left out, for they are not what the configuration asks for (runs.csv lists all)"
-        notes.append(f"{title}: {_some(left_out)}.")
+        notes.append(f"{title}: {some(left_out, '; ')}.")
     if unconfigured:
-        notes.append(f"Not asked for by the configuration, and left out too: {_some(unconfigured)}.")
+        notes.append(f"Not asked for by the configuration, and left out too: {some(unconfigured, '; ')}.")
     return notes + list(_mixed_code(runs.status))
-
-
-def _some(items: Sequence[str]) -> str:
-    more = f"; and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return "; ".join(items[:SHOWN]) + more
 
 
 def _unfinished_references(table: pd.DataFrame) -> Iterator[tuple[str, int, str]]:
@@ -95,4 +90,4 @@ def _mixed_code(status: pd.DataFrame) -> Iterator[str]:
     codes = status[status["code"] != ""].groupby(CELL)["code"].nunique()
     cells = ["/".join((task, method, variant)) for task, _, method, variant in codes.index[codes > 1]]
     if cells:
-        yield f"Seeds trained by different versions of the code stand together in {_some(cells)}."
+        yield f"Seeds trained by different versions of the code stand together in {some(cells, '; ')}."

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from safemil.evaluation.curves import in_reading_order
-from safemil.evaluation.episodes import COLUMNS, KEY, SHOWN
+from safemil.evaluation.episodes import COLUMNS, KEY, some
 from safemil.evaluation.intervals import CONFIDENCE, Strata, bootstrap_interval, stratified_interval
 from safemil.evaluation.scores import relative_seed_scores
 from safemil.evaluation.settings import EvaluationSettings
@@ -216,10 +216,10 @@ def _differing(scores: list[pd.DataFrame], episodes: list[dict[Any, Episodes]]) 
         found = [(key, *(str(side[key][name]) for side in sides)) for key in both]
         differ = [f"{'/'.join(key)} {a} in A, {b} in B" for key, a, b in found if a != b]
         if differ:
-            yield f"The {name} differ in {len(differ)} of {len(both)} cells: {_some(differ)}."
+            yield f"The {name} differ in {len(differ)} of {len(both)} cells: {some(differ, '; ')}."
     other = ["/".join(key) for key in both if not _start_alike(episodes[0][key], episodes[1][key])]
     if other:
-        cells = f"{len(other)} of {len(both)} cells: {_some(other)}"
+        cells = f"{len(other)} of {len(both)} cells: {some(other, '; ')}"
         yield f"Episodes start from other environment seeds in {cells}."
 
 
@@ -242,8 +242,3 @@ def _budgets(scores: pd.DataFrame) -> dict[Any, dict[str, Any]]:
 
 def _listed(values: "pd.Series[int]") -> str:
     return " ".join(map(str, sorted(values.unique())))
-
-
-def _some(items: list[str]) -> str:
-    more = f"; and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return "; ".join(items[:SHOWN]) + more

@@ -207,6 +207,11 @@ def test_a_task_may_have_more_episodes_in_each_band() -> None:
     settings = CollectSettings(episodes_per_band=10, more_episodes={"swimmer_velocity": 1.26})
     assert settings.episodes_in_band("swimmer_velocity") == 13
     assert settings.episodes_in_band("walker_velocity") == 10
+    for wrong in ({"more_episodes": {"swimer": 2.0}}, {"highest_return": {"swimer": 2.0}}):
+        with pytest.raises(ValueError, match="unknown task swimer, expected some of walker_velocity"):
+            CollectSettings.model_validate(wrong)
+    with pytest.raises(ValueError, match="greater than 0"):
+        CollectSettings(more_episodes={"swimmer_velocity": 0.0})
 
 
 def test_smoothing_averages_the_neighbours_in_a_run_and_the_cost_with_noise() -> None:

@@ -111,7 +111,8 @@ def _number(value: float) -> str:
 def _figure(part: Part) -> tuple[str, str, str]:
     value = "–" if part.value is None else _number(part.value)
     interval = "–" if part.interval is None else "[{}, {}]".format(*map(_number, part.interval))
-    return value, interval, f"{part.n:,} {part.unit}" if part.n else "–"
+    unit = part.unit.removesuffix("s") if part.n == 1 else part.unit
+    return value, interval, f"{part.n:,} {unit}" if part.n else "–"
 
 
 def _summary(claims: Sequence[Claim]) -> Iterator[str]:

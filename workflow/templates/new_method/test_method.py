@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+# Fixtures of the contract's tests, which pytest finds by their names.
 from tests.methods.conftest import make_labels, make_learner, make_trajectories, train_learner  # noqa: F401
 from tests.methods.test_contract import *  # noqa: F403  # every test of the contract
 
