@@ -1,6 +1,7 @@
 """The table over all tasks as files: CSV for programs, Markdown for readers, LaTeX for papers."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,15 +37,19 @@ _TITLES = {
 }
 
 
-def best_aggregate(table: pd.DataFrame) -> str | None:
-    """Return the learner with the lowest IQM of cost − ref. among those whose IQM of the return is enough.
+def best_aggregate(table: pd.DataFrame, cost_limit: float) -> str | None:
+    """Return the learner with the lowest IQM of cost − ref., of those that earn enough and are safe.
 
-    Enough is the main table's `MINIMUM_RETURN_NORM`; None where no learner has it.
+    Enough is an IQM of the normalised return of the main table's `MINIMUM_RETURN_NORM`, safe an IQM of the
+    cost within the limit; None where no learner has both.
     """
     iqm = table[(table["statistic"] == IQM) & (table["kind"] == "learner")]
     values = iqm.pivot_table(index="method", columns="score", values="value", dropna=False)
-    qualified = values[values["return_norm"] >= MINIMUM_RETURN_NORM] if len(values) else values
-    return str(qualified["cost_diff"].idxmin()) if len(qualified) else None
+    if values.empty:
+        return None
+    enough, safe = values["return_norm"] >= MINIMUM_RETURN_NORM, values["cost"] <= cost_limit
+    qualified = values.loc[enough & safe, "cost_diff"]
+    return str(qualified.idxmin()) if len(qualified) else None
 
 
 def _texts(rows: pd.DataFrame, digits: int, bold: bool = False) -> list[ScoreText]:
@@ -52,8 +57,8 @@ def _texts(rows: pd.DataFrame, digits: int, bold: bool = False) -> list[ScoreTex
     return [estimate_text(*each, digits=digits, bold=bold) for each in ends]
 
 
-def _iqm_grid(table: pd.DataFrame) -> tuple[list[str], list[GridGroup]]:
-    rows, best = table[table["statistic"] == IQM], best_aggregate(table)
+def _iqm_grid(table: pd.DataFrame, best: str | None) -> tuple[list[str], list[GridGroup]]:
+    rows = table[table["statistic"] == IQM]
     decimals = {score: digits_of(rows.loc[rows["score"] == score, "value"]) for score in IQM_SCORES}
     decimals |= {"return_norm": 2}
     groups: dict[Kind, list[GridRow]] = {}
@@ -119,7 +124,8 @@ def _legend(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
     )
     yield (
         "Raw costs of different tasks are on different scales, so that cost − ref. is what to compare. Bold: "
-        f"the lowest of it among learners whose normalised return here is at least {MINIMUM_RETURN_NORM:g}."
+        f"the lowest of it among learners whose normalised return here is at least {MINIMUM_RETURN_NORM:g} "
+        f"and whose cost here is within the limit of {cost_limit:g}."
     )
     yield (
         "Probability: of a random seed of either method, a tie counting half, mean over tasks; above 0.5 "
@@ -137,8 +143,8 @@ def _legend(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
         yield f"{UNDEFINED}: {reason}, where the constrained reference earns no more than random actions."
 
 
-def _grids(table: pd.DataFrame) -> Iterator[tuple[str, list[str], list[GridGroup]]]:
-    makers = {IQM: _iqm_grid, PROBABILITY: _probability_grid, FACTOR: _factor_grid}
+def _grids(table: pd.DataFrame, best: str | None) -> Iterator[tuple[str, list[str], list[GridGroup]]]:
+    makers = {IQM: partial(_iqm_grid, best=best), PROBABILITY: _probability_grid, FACTOR: _factor_grid}
     for statistic, make in makers.items():
         if (table["statistic"] == statistic).any():
             yield statistic, *make(table)
@@ -153,20 +159,25 @@ def _heading(table: pd.DataFrame, cells: pd.DataFrame) -> str:
 
 
 def aggregate_markdown(
-    table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str
+    table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str, best: str | None
 ) -> str:
-    """Return the table as a Markdown document that says its tasks, budget and source, and ends in remarks."""
+    """Return the table as a Markdown document that says its tasks, budget and source, and ends in remarks.
+
+    `best` is the learner in bold, as from `best_aggregate`.
+    """
     source = ", ".join(sorted(cells["source"].unique()))
     lines = [f"# Over all tasks: run `{run_name}`, source `{source}`", "", _heading(table, cells), ""]
-    for statistic, columns, groups in _grids(table):
+    for statistic, columns, groups in _grids(table, best):
         lines += [f"## {_TITLES[statistic]}", "", *grid_markdown(columns, groups), ""]
     return "\n".join([*lines, "## How to read it", "", *(f"- {escape(line)}" for line in remarks), ""])
 
 
-def aggregate_latex(table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str) -> str:
-    """Return a booktabs table per statistic, then the remarks."""
+def aggregate_latex(
+    table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str, best: str | None
+) -> str:
+    """Return a booktabs table per statistic, then the remarks; `best` is the learner in bold."""
     lines = ["% Generated from the episode rows; needs \\usepackage{booktabs}."]
-    for statistic, columns, groups in _grids(table):
+    for statistic, columns, groups in _grids(table, best):
         caption = f"{_TITLES[statistic]}, run {run_name}. {_heading(table, cells)}"
         label = f"tab:aggregate-{statistic}".replace("_", "-")
         lines += ["", *grid_latex(columns, groups, caption=caption, label=label)]
@@ -193,9 +204,10 @@ def write_aggregate_table(
         cost_limit: the limit of the scores, stated in the legend.
     """
     remarks = [*_legend(table, cost_limit), *_factor_notes(table), *notes]
+    best = best_aggregate(table, cost_limit)
     texts = {
         "aggregate.csv": csv_text(table),
-        "aggregate.md": aggregate_markdown(table, cells, remarks, run_name),
-        "aggregate.tex": aggregate_latex(table, cells, remarks, run_name),
+        "aggregate.md": aggregate_markdown(table, cells, remarks, run_name, best),
+        "aggregate.tex": aggregate_latex(table, cells, remarks, run_name, best),
     }
     return [write_text(directory / name, text) for name, text in texts.items()]

@@ -41,18 +41,19 @@ TABLE_COLUMNS = [
 _COPIED = ["task", "method", "kind", "source", "n_seeds", "n_episodes", "step"]
 
 
-def per_task_table(main: pd.DataFrame) -> pd.DataFrame:
+def per_task_table(main: pd.DataFrame, cost_limit: float) -> pd.DataFrame:
     """Return one row per score, task and method: mean over seeds, 95 % interval, and whether it is in bold.
 
     Args:
         main: as from `scores.main_table`; variants other than the default are left out.
+        cost_limit: mean cost up to which a learner is safe, and may be in bold.
 
     Returns:
         Columns `TABLE_COLUMNS`, and n_configured where the main table is a partial one; the numbers are those
         of the main table, and so is the rule of the bold.
     """
     counts = ["n_configured"] if is_partial(main) else []
-    bold = best_learners(main)
+    bold = best_learners(main, cost_limit)
     default = main[main["variant"] == DEFAULT_VARIANT]
     parts = []
     for score in SCORES:
@@ -133,7 +134,7 @@ def write_per_task_table(
         notes: sentences without markup, such as those of `reference_notes`.
         cost_limit: the limit of the scores, stated in the legend.
     """
-    table, mark = per_task_table(main), partial_mark(main)
+    table, mark = per_task_table(main, cost_limit), partial_mark(main)
     remarks = [*legend(main[main["variant"] == DEFAULT_VARIANT], cost_limit), *notes]
     texts = {
         "per_task.csv": csv_text(table),

@@ -65,7 +65,7 @@ def main_table_latex(table: pd.DataFrame, *, run_name: str, notes: Sequence[str]
     lines = [
         "% Generated from the episode rows; needs \\usepackage{booktabs}.",
     ]
-    bold = best_learners(table)
+    bold = best_learners(table, cost_limit)
     budget = ". ".join(filter(None, [budget_sentence(table), oracle_sentence(table)]))
     for task, rows in table.groupby("task", sort=False):
         caption = (

@@ -33,7 +33,7 @@ def main_table_markdown(
         f"{'. '.join(filter(None, [budget_sentence(table), oracle_sentence(table)]))}.",
         "",
     ]
-    bold = best_learners(table)
+    bold = best_learners(table, cost_limit)
     for task, rows in table.groupby("task", sort=False):
         lines += [
             f"## {task_display(str(task))}",

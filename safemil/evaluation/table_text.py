@@ -35,8 +35,9 @@ KIND_HEADINGS: dict[Kind, str] = {
 }
 
 _BOLD = (
-    "Bold: the lowest cost among the learners of a task, in their default variants, whose normalised "
-    f"return is at least {MINIMUM_RETURN_NORM:g}; nothing is bold if no learner qualifies."
+    "Bold: the lowest cost among the learners of a task, in their default variants, if it is within the "
+    f"limit of {{:g}}; of learners whose normalised return is at least {MINIMUM_RETURN_NORM:g}. "
+    "Nothing is bold if no learner qualifies."
 )
 
 
@@ -59,13 +60,14 @@ class ScoreText:
     seeds: str = ""
 
 
-def best_learners(table: pd.DataFrame) -> pd.Series:
-    """Return which rows of a main table have their cost in bold.
+def best_learners(table: pd.DataFrame, cost_limit: float) -> pd.Series:
+    """Return which rows of a main table have their cost in bold: the best safe learners of each task.
 
-    The lowest cost among the learners' default variants of each task whose normalised return is at
-    least 0.5 (a policy that does nothing is cheap as well); all of them in a tie; none if no learner
-    qualifies. Other variants are left out: the best of many variants would have been chosen by the very
-    episodes that it is judged by. None in a partial table, where the best may be among the missing seeds.
+    The lowest mean cost among the learners' default variants of each task whose normalised return is at
+    least 0.5 (a policy that does nothing is cheap as well) and whose mean cost is within the limit; all
+    of them in a tie; none if no learner qualifies. Other variants are left out: the best of many variants
+    would have been chosen by the very episodes that it is judged by. None in a partial table, where the
+    best may be among the missing seeds.
     """
     if is_partial(table):
         return pd.Series(False, index=table.index)
@@ -73,6 +75,7 @@ def best_learners(table: pd.DataFrame) -> pd.Series:
         (table["kind"] == "learner")
         & (table["variant"] == DEFAULT_VARIANT)
         & (table["return_norm"] >= MINIMUM_RETURN_NORM)
+        & (table["cost"] <= cost_limit)
     )
     lowest = table["cost"].where(qualified).groupby(table["task"]).transform("min")
     return qualified & (table["cost"] == lowest)
@@ -156,7 +159,7 @@ def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
         "seed's episodes. Normalised return: 0 = random actions, 1 = constrained reference. "
         f"Cost − ref. and CVaR − ref.: difference to the constrained reference, here {', '.join(names)}.",
         f"Within limit: share of episodes with a cost of at most {cost_limit:g}.",
-        *(_partial_legend() if is_partial(table) else [_BOLD]),
+        *(_partial_legend() if is_partial(table) else [_BOLD.format(cost_limit)]),
     ]
     finished = table[table["n_seeds"] > 0]
     if oracle_sentence(table):

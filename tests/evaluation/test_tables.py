@@ -122,16 +122,18 @@ def test_bold_needs_a_return_a_learner_and_the_default_variant(tiny, rows):
         rows("safemil", 0, [90] * 5, [0] * 5, variant="bag_8"),  # a variant
     ]
     table = main_table(pd.concat([tiny, *cheap], ignore_index=True))
-    bold = table[best_learners(table)]
+    bold = table[best_learners(table, 25.0)]
     assert (bold["method"] + ":" + bold["variant"]).tolist() == ["safemil:default"]
 
 
-def test_ties_are_all_bold_and_nobody_is_bold_without_a_return(tiny, rows):
+def test_ties_are_all_bold_and_nobody_is_bold_without_a_return_or_above_the_limit(tiny, rows):
     tie = rows("safedice", 0, [54] * 5, [2] * 5)
     table = main_table(pd.concat([tiny, tie], ignore_index=True))
-    assert table.loc[best_learners(table), "method"].tolist() == ["safedice", "safemil"]
+    assert table.loc[best_learners(table, 25.0), "method"].tolist() == ["safedice", "safemil"]
+    assert table.loc[best_learners(table, 2.0), "method"].tolist() == ["safedice", "safemil"]
+    assert not best_learners(table, 1.9).any()  # the lowest cost, yet not a safe one
     poor = tiny.assign(**{"return": tiny["return"].where(tiny["method"].isin(["constrained_rl"]), 0.0)})
-    assert not best_learners(main_table(poor)).any()
+    assert not best_learners(main_table(poor), 25.0).any()
 
 
 def test_undefined_scores_are_marked_and_explained(tmp_path, tiny):
@@ -170,7 +172,7 @@ def test_oracles_stand_apart_and_the_text_says_why(tmp_path, with_oracles):
         assert f"{sentence}: they stand apart and are never bold." in text
         assert "difference to the constrained reference, here COptiDICE." in text
     assert latex.index(r"\emph{oracles") < latex.index("BC-Safe (second") < latex.index(r"\emph{references")
-    assert with_oracles.loc[best_learners(with_oracles), "method"].tolist() == ["safemil"]
+    assert with_oracles.loc[best_learners(with_oracles, 25.0), "method"].tolist() == ["safemil"]
 
 
 def test_within_its_limit_the_reference_stands_alone(tmp_path, with_oracles):

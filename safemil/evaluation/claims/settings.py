@@ -36,8 +36,8 @@ class ClaimsSettings(BaseModel):
     minimum_return: float = Field(
         0.5,
         ge=0,
-        description="normalised return from which a method competes for the lowest cost. Reason: the rule of "
-        "the bold in the tables; a policy that does nothing is cheap as well",
+        description="normalised return from which a method competes for the lowest cost. Reason: as for "
+        "the bold in the tables, a policy that does nothing is cheap as well",
     )
     near_zero_from: int = Field(
         64,
