@@ -6,7 +6,7 @@
 #   snakemake --report results/quick/report.html --configfile ...  one HTML file of a finished run
 #
 # Targets: all, data, train, tables, figures, figure_main (or _plane, _profiles, _learning_curves), ablation_k (and others,
-# config/ablations.yaml), claims, report_pages, export, partial (of the runs that are finished so far), behavior.
+# config/ablations.yaml), claims, report_pages, export, partial (of the runs that are finished so far), archive, behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -35,6 +35,7 @@ include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/custom.smk"
 include: "workflow/rules/partial.smk"
+include: "workflow/rules/archive.smk"
 
 
 localrules:
@@ -47,6 +48,7 @@ localrules:
     export,
     report_pages,
     partial,
+    archive,
 
 
 rule all:
@@ -55,12 +57,14 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.claims.output,
-        rules.data.input,
+        PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png")),
+        PLAN.data_overview(),
         rules.report_pages.input,
 
 
 onstart:
     write_resolved(CONFIG, Path(RESOLVED_CONFIG))
+    print(notice(PLAN), end="\n" if notice(PLAN) else "")
 
 
 onsuccess:

@@ -605,6 +605,32 @@ def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Pat
 
 @cli.command()
 @CONFIG
+@click.option("--origin", required=True, help="What decided the numbers, as JSON.")
+@OUTPUT
+@click.argument("files", nargs=-1, required=True)
+def keep(config_path: Path, origin: str, output: Path, files: tuple[str, ...]) -> None:
+    """Copy FILES of a finished run to the archive of the configuration, with their origin."""
+    from safemil import archive
+    from safemil.config import read_resolved
+    from safemil.workflow import Plan
+
+    archive.keep(Plan(read_resolved(config_path)), files, origin, output)
+
+
+@cli.command("take-up")
+@CONFIG
+def take_up(config_path: Path) -> None:
+    """Bring back what the archive holds of runs that the configuration asks for and that are not made yet."""
+    from safemil import archive
+    from safemil.config import read_resolved
+    from safemil.workflow import Plan
+
+    files = archive.take_up(Plan(read_resolved(config_path)))
+    click.echo(f"{len(files)} files of finished runs are back in their places")
+
+
+@cli.command()
+@CONFIG
 @click.option("--directory", type=PATH, required=True, help="Folder for fairness.csv, .md and .tex.")
 def fairness(config_path: Path, directory: Path) -> None:
     """Compute the table of what every method was given, from the records of all configured runs."""

@@ -3,6 +3,7 @@
 Rules use the templates as they are; Python code fills them with `str.format`.
 """
 
+RESULTS = "results/{run_name}"
 RESOLVED_CONFIG = "results/{run_name}/config.json"
 
 SHIPPED_POLICIES = "assets/behavior/{task}.safetensors"
@@ -31,11 +32,17 @@ TRAINING_LOG = RUN + "/train.csv"
 RUN_RECORD = RUN + "/run.json"
 EPISODES = RUN + "/episodes.parquet"
 LEARNED_COST = RUN + "/learned_cost.csv"
-LEARNED_COST_TRACES = RUN + "/learned_cost_traces.csv"
+LEARNED_COST_TRACES = RUN + "/learned_cost_traces.parquet"
+
+FINISHED = RESULTS + "/finished"
+ORIGIN = FINISHED + "/{source}/{task}/{method}/{variant}/seed{seed}/origin.json"
+DATA_ORIGIN = FINISHED + "/{source}/{task}/data/origin.json"
+SAME_NUMBERS = FINISHED + "/same_numbers.csv"
 
 ALL_EPISODES = "results/{run_name}/episodes.parquet"
 LOG = "results/{run_name}/logs"
 BENCHMARK = "results/{run_name}/benchmarks"
+REFERENCE_BENCHMARK = BENCHMARK + "/evaluate/{task}/{method}.tsv"
 TRAINING_BENCHMARK = BENCHMARK + "/train/{task}/{method}/{variant}/seed{seed}.tsv"
 PARTIAL_TABLES = "results/{run_name}/partial"
 PARTIAL_FIGURES = "figures/{run_name}/partial"

@@ -1,6 +1,6 @@
 """The table over all tasks as files: CSV for programs, Markdown for readers, LaTeX for papers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -144,6 +144,7 @@ def _legend(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
 
 
 def _grids(table: pd.DataFrame, best: str | None) -> Iterator[tuple[str, list[str], list[GridGroup]]]:
+    makers: dict[str, Callable[[pd.DataFrame], tuple[list[str], list[GridGroup]]]]
     makers = {IQM: partial(_iqm_grid, best=best), PROBABILITY: _probability_grid, FACTOR: _factor_grid}
     for statistic, make in makers.items():
         if (table["statistic"] == statistic).any():

@@ -3,16 +3,18 @@
 Rows: one for each held-out set and score of a run. Traces: one for each step of the example episodes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow
+from pyarrow import parquet
 
 from safemil.errors import UserError
 from safemil.evaluation.episodes import CELL
 from safemil.evaluation.tables import csv_text
-from safemil.files import write_text
+from safemil.files import replacing, write_text
 
 SCORES = ["step_auroc", "step_spearman", "trajectory_auroc", "trajectory_spearman"]
 COUNTS = ["n_trajectories", "n_unsafe", "n_transitions", "n_costly"]
@@ -53,10 +55,10 @@ TRACE_SCHEMA = pa.DataFrameSchema(
 )
 
 
-# As pandas has to read them; a score of exactly 1 and a task called 1 would be integers otherwise.
+# As pandas has to read them from CSV; a score of exactly 1 and a task called 1 would be integers otherwise.
 _DTYPES = {
-    **dict.fromkeys([*CELL, "held_out", "score", "missing", "episode"], "str"),
-    **dict.fromkeys(["value", "cost", "learned_cost"], "float64"),
+    **dict.fromkeys([*CELL, "held_out", "score", "missing"], "str"),
+    "value": "float64",
 }
 
 
@@ -88,7 +90,7 @@ def write_rows(path: Path, rows: pd.DataFrame) -> None:
 
 
 def write_traces(path: Path, traces: pd.DataFrame) -> None:
-    """Check and write the example episodes of one run as CSV, atomically; columns `TRACE_COLUMNS`.
+    """Check and write the example episodes of one run as Parquet, atomically; columns `TRACE_COLUMNS`.
 
     episode is `safe` or `unsafe`; source_index its place in the source; environment_step counts from 0;
     cost is the true cost of the step, learned_cost the method's.
@@ -96,7 +98,10 @@ def write_traces(path: Path, traces: pd.DataFrame) -> None:
     Raises:
         UserError: the rows do not fit the schema.
     """
-    write_text(path, csv_text(_validated(traces, TRACE_SCHEMA, path)))
+    table = pyarrow.Table.from_pandas(_validated(traces, TRACE_SCHEMA, path), preserve_index=False)
+    with replacing(path) as part:
+        # pandas would put its own version into the file.
+        parquet.write_table(table.replace_schema_metadata(None), part, compression="zstd")
 
 
 def gather_rows(paths: Iterable[Path]) -> pd.DataFrame:
@@ -106,7 +111,7 @@ def gather_rows(paths: Iterable[Path]) -> pd.DataFrame:
         UserError: a file is missing or not valid, rows are repeated, or the rows of a task are not of one
             source, one budget for each method and variant, and the same held-out trajectories.
     """
-    rows = _gathered(paths, ROW_SCHEMA)
+    rows = _gathered(paths, ROW_SCHEMA, _read_csv)
     _check_same(rows, "source", ["task"])
     _check_same(rows, "step", CELL)
     for name in COUNTS:
@@ -121,26 +126,32 @@ def gather_traces(paths: Iterable[Path]) -> pd.DataFrame:
         UserError: a file is missing or not valid, rows are repeated, or the runs of a task do not show the
             same episodes.
     """
-    traces = _gathered(paths, TRACE_SCHEMA)
+    traces = _gathered(paths, TRACE_SCHEMA, pd.read_parquet)
     _check_same(traces, "source", ["task"])
     _check_same(traces, "source_index", ["task", "episode"])
     _check_same(traces, "cost", ["task", "episode", "environment_step"])
     return traces
 
 
-def _gathered(paths: Iterable[Path], schema: pa.DataFrameSchema) -> pd.DataFrame:
+def _gathered(
+    paths: Iterable[Path], schema: pa.DataFrameSchema, read: Callable[[Path], pd.DataFrame]
+) -> pd.DataFrame:
     files = sorted({Path(path) for path in paths})
     missing = [path for path in files if not path.is_file()]
     if missing or not files:
         found = f"{len(missing)} missing, first {missing[0]}" if missing else "none"
         raise UserError("files of learned costs are missing", found=found, hint="score the runs first")
-    frames = [_validated(_read(path), schema, path) for path in files]
+    frames = [_validated(_read(path, read), schema, path) for path in files]
     return _validated(pd.concat(frames, ignore_index=True), schema, "all files together")
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=_DTYPES, keep_default_na=False, na_values={"value": ["NaN"]})
+
+
+def _read(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype=_DTYPES, keep_default_na=False, na_values={"value": ["NaN"]})
+        return read(path)
     except ValueError as error:
         raise UserError("a file of learned costs cannot be read", found=error, where=path) from error
 

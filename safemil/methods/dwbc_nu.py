@@ -32,7 +32,7 @@ decay (reference implementation of DWBC).
 Deviations and choices of ours:
 - The discriminator takes a step in each update (`discriminator_every` 1). The reference takes one in 100 of
   500 000 updates, 5 000 in all, and the development repository one in 100 of 1e6, 10 000 in all (at 1e-5).
-  One in 100 of the budgets here would leave 8 to 100 steps.
+  One in 100 of the budgets here would leave 8 to 50 steps.
 - The reference's clip lets no gradient through, so that outputs which overshoot stay where they are.
 - The reference clips log pi to [-20, 10]; the log density of a component never exceeds 4.1 in our policy
   class, and would vary by 0.02 only after the scaling.

@@ -212,7 +212,7 @@ def evaluate(folder, *, networks="run/networks.safetensors", output="rows.csv", 
         "record": "run/run.json",
         "held_out": "held_out.hdf5",
         "output": output,
-        "traces": "traces.csv",
+        "traces": "traces.parquet",
     }
     command("evaluate-cost", folder, "--method", "safemil", "--seed", seed, **(paths | changes))
 
@@ -249,7 +249,7 @@ def test_the_whole_way_for_a_cost_that_is_known(run, tmp_path, sign, step_auroc)
 
 def test_traces_hold_two_episodes_and_the_commands_make_table_and_figure_of_them(run):
     evaluate(run)
-    traces = gather_traces([run / "traces.csv"])
+    traces = gather_traces([run / "traces.parquet"])
     source = labelled(above_zero, SOURCE_LENGTHS)
     for episode, steps in traces.groupby("episode"):
         index = steps["source_index"].iloc[0]
@@ -262,7 +262,7 @@ def test_traces_hold_two_episodes_and_the_commands_make_table_and_figure_of_them
     assert steps["learned_cost"].tolist() == pytest.approx(learned.tolist(), rel=1e-6)
     command("table-learned-cost", run, run / "rows.csv", directory="tables")
     cli.main(
-        ["figure-learned-cost", f"--directory={run / 'figures'}", str(run / "traces.csv")],
+        ["figure-learned-cost", f"--directory={run / 'figures'}", str(run / "traces.parquet")],
         standalone_mode=False,
     )
     made = [path.name for folder in ("tables", "figures") for path in sorted((run / folder).iterdir())]

@@ -116,12 +116,12 @@ def test_variants_are_left_out_and_a_missing_class_is_said(traces):
 
 
 def test_traces_of_different_episodes_are_refused(tmp_path):
-    write_traces(tmp_path / "a.csv", trace("swimmer_velocity", "safemil", 0))
-    write_traces(tmp_path / "b.csv", trace("swimmer_velocity", "safemil", 1, source_index=9))
-    write_traces(tmp_path / "c.csv", trace("swimmer_velocity", "safemil", 1, cost=1.0))
-    for other, named in (("b.csv", "source_index"), ("c.csv", "cost")):
+    write_traces(tmp_path / "a.parquet", trace("swimmer_velocity", "safemil", 0))
+    write_traces(tmp_path / "b.parquet", trace("swimmer_velocity", "safemil", 1, source_index=9))
+    write_traces(tmp_path / "c.parquet", trace("swimmer_velocity", "safemil", 1, cost=1.0))
+    for other, named in (("b.parquet", "source_index"), ("c.csv", "cost")):
         with pytest.raises(UserError, match=named):
-            gather_traces([tmp_path / "a.csv", tmp_path / other])
+            gather_traces([tmp_path / "a.parquet", tmp_path / other])
 
 
 def test_the_same_traces_give_the_same_bytes(traces, tmp_path):

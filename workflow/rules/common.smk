@@ -8,6 +8,17 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from safemil import paths
+from safemil.archive import (
+    cards_of,
+    data_origin,
+    files_of,
+    notice,
+    origin,
+    origins_to_write,
+    policies_of,
+    run_of,
+    taken_files,
+)
 from safemil.config import parse_config, write_resolved
 from safemil.errors import UserError
 from safemil.evaluation.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE

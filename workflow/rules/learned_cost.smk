@@ -1,6 +1,6 @@
 # What learned costs know, on trajectories that no method has seen. Needs: the source file, the oracle labels, and the
 # finished runs of the methods that learn a cost. Gives: held_out.hdf5 of each task, learned_cost.csv and
-# learned_cost_traces.csv of each run, and the table and the figure made of them.
+# learned_cost_traces.parquet of each run, and the table and the figure made of them.
 
 
 rule held_out:

@@ -38,7 +38,7 @@ rule evaluate_constrained:
     log:
         f"{LOGS}/evaluate/{{task}}/{BEHAVIOUR_REFERENCE}.log",
     benchmark:
-        f"{BENCHMARKS}/evaluate/{{task}}/{BEHAVIOUR_REFERENCE}.tsv"
+        PLAN.path(paths.REFERENCE_BENCHMARK, method=BEHAVIOUR_REFERENCE)
     conda:
         ENVIRONMENT
     threads: 1
@@ -59,7 +59,7 @@ rule evaluate_random:
     log:
         f"{LOGS}/evaluate/{{task}}/{RANDOM_REFERENCE}.log",
     benchmark:
-        f"{BENCHMARKS}/evaluate/{{task}}/{RANDOM_REFERENCE}.tsv"
+        PLAN.path(paths.REFERENCE_BENCHMARK, method=RANDOM_REFERENCE)
     conda:
         ENVIRONMENT
     threads: 1
