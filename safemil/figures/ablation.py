@@ -1,6 +1,5 @@
 """The figure of an ablation: cost and return against the varied setting, one curve per series and method."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, task_display
 from safemil.evaluation.references import RANDOM_REFERENCE, constrained_reference_of
 from safemil.evaluation.scores import COST_LIMIT, seed_scores
-from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure
+from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure, put_caption
 
 QUANTITIES = {"cost": "cost per episode", "return": "return per episode"}
 PLOTTED_COLUMNS = [
@@ -130,7 +129,7 @@ def _draw(data: pd.DataFrame, ablation: Ablation, caption: str, cost_limit: floa
     for row, label in enumerate(QUANTITIES.values()):
         axes[row, 0].set_ylabel(label)
     width = int(figure.get_figwidth() * 19)
-    figure.suptitle("\n".join(textwrap.wrap(caption, width)), x=0.01, ha="left", fontsize=6.5)
+    put_caption(figure, caption, width)
     figure.legend(handles=_legend(data, curves, cost_limit), loc="outside lower center", ncols=2)
     return figure
 

@@ -1,6 +1,5 @@
 """The figure of learned costs: learned and true cost along a safe and an unsafe episode of each task."""
 
-import textwrap
 from typing import Any
 
 import pandas as pd
@@ -17,7 +16,7 @@ from safemil.evaluation.method_labels import (
     task_display,
     task_order,
 )
-from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure
+from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure, put_caption
 
 PLOTTED_COLUMNS = [
     *["task", "source", "episode", "source_index", "element", "method", "n_seeds"],
@@ -134,7 +133,7 @@ def _annotate(figure: Figure, data: pd.DataFrame, methods: list[str], steps: int
         f"environment steps, mean of {number} seed{'s' if seeds.max() > 1 else ''}; bands: their range. "
         "Scales are the methods' own."
     )
-    figure.suptitle("\n".join(textwrap.wrap(caption, 64)), x=0.01, ha="left", fontsize=6.5)
+    put_caption(figure, caption, 64)
     handles: list[Any] = [Patch(label="true cost", **_TRUE_COST)]
     handles += [Line2D([], [], label=method_label(name).display, **_line(name)) for name in methods]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))

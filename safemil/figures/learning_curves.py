@@ -1,6 +1,5 @@
 """The figure of learning curves: return and cost of every method over the steps of its training."""
 
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from safemil.figures.style import (
     figure_style,
     method_style,
     new_figure,
+    put_caption,
 )
 
 PLOTTED_COLUMNS = [
@@ -200,7 +200,7 @@ def _line(method: str) -> dict[str, Any]:
 
 def _annotate(figure: Figure, data: pd.DataFrame, methods: list[str], caption: str) -> None:
     """Put what the numbers are above the panels and the key below."""
-    figure.suptitle("\n".join(textwrap.wrap(caption, 66)), x=0.01, ha="left", fontsize=6.5)
+    put_caption(figure, caption, 66)
     handles = [Line2D([], [], label=method_label(name).display, **_line(name)) for name in methods]
     limit = data.loc[data["element"] == "cost_limit", "value"].iloc[0]
     handles.append(Line2D([], [], label=f"cost limit {limit:g}", **LIMIT_LINE))

@@ -1,6 +1,5 @@
 """The main figure: return, cost and CVaR of every method on every task."""
 
-import textwrap
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -32,6 +31,7 @@ from safemil.figures.style import (
     figure_style,
     method_style,
     new_figure,
+    put_caption,
 )
 
 QUANTITIES = {"return": "return", "cost": "cost", "cvar20": "CVaR@20 % of cost"}
@@ -264,7 +264,7 @@ def _label_methods(bottom: Sequence[Axes], methods: Sequence[str]) -> None:
 def _annotate(figure: Figure, data: pd.DataFrame, caption: str) -> None:
     """Put the line on the budget above the panels and the key to lines and points below."""
     width = int(figure.get_figwidth() * 19)
-    figure.suptitle("\n".join(textwrap.wrap(caption, width)), x=0.01, ha="left", fontsize=6.5)
+    put_caption(figure, caption, width)
     handles = _legend_handles(data)
     columns = 2 if figure.get_figwidth() < 1.5 * COLUMN_WIDTH else len(handles)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)

@@ -1,6 +1,5 @@
 """The plane of cost and return: where every method ends up on each task, seed by seed."""
 
-import textwrap
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -33,6 +32,7 @@ from safemil.figures.style import (
     figure_style,
     method_style,
     new_figure,
+    put_caption,
 )
 
 PLOTTED_COLUMNS = [
@@ -218,7 +218,7 @@ def _point(method: str, element: str) -> dict[str, Any]:
 
 def _annotate(figure: Figure, data: pd.DataFrame, caption: str) -> None:
     """Put the line on the budget above the panels and the key below."""
-    figure.suptitle("\n".join(textwrap.wrap(caption, 66)), x=0.01, ha="left", fontsize=6.5)
+    put_caption(figure, caption, 66)
     methods = sorted(data.loc[data["element"] == "mean", "method"].unique(), key=method_order)
     key: dict[str, Any] = {
         method_label(name).display: Line2D([], [], **_point(name, "mean")) for name in methods

@@ -1,6 +1,5 @@
 """The figure of performance profiles: which share of the runs reaches a return, or stays below a cost."""
 
-import textwrap
 from typing import Any
 
 import pandas as pd
@@ -13,7 +12,7 @@ from safemil.evaluation.captions import budget_sentence, oracle_sentence
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.evaluation.method_labels import method_label, task_display
 from safemil.evaluation.profiles import PROFILED_SCORES
-from safemil.figures.style import TEXT_WIDTH, figure_style, method_style, new_figure
+from safemil.figures.style import TEXT_WIDTH, figure_style, method_style, new_figure, put_caption
 
 _AXES = {
     "return_norm": ("Return", "normalised return, τ", "share of runs above τ"),
@@ -54,7 +53,7 @@ def _draw(profiles: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     for axes, score in zip(panels, PROFILED_SCORES, strict=True):
         _draw_panel(axes, profiles[profiles["score"] == score], score)
     caption = _caption(profiles, cells)
-    figure.suptitle("\n".join(textwrap.wrap(caption, _WRAP)), x=0.01, ha="left", fontsize=6.5)
+    put_caption(figure, caption, _WRAP)
     handles = [Line2D([], [], label=method_label(m).display, **_line(m)) for m in profiles["method"].unique()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7))
     return figure

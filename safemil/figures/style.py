@@ -4,6 +4,7 @@ Figures are made without pyplot: a `Figure` of its own has no global state, open
 with its last reference. The style is applied in a context, so that importing this module changes nothing.
 """
 
+import textwrap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +105,13 @@ def method_style(name: str) -> MethodStyle:
     number = zlib.crc32(name.encode())  # unlike hash(), the same in every process
     colour = _SPARE_COLOURS[number % len(_SPARE_COLOURS)]
     return MethodStyle(colour, _SPARE_MARKERS[number // len(_SPARE_COLOURS) % len(_SPARE_MARKERS)])
+
+
+def put_caption(figure: Figure, caption: str, width: int) -> None:
+    """Put a caption above the panels, in lines of at most `width` characters; a number keeps its per cent."""
+    kept = caption.replace(" %", "\N{NO-BREAK SPACE}%")  # textwrap breaks lines at ASCII's blanks alone
+    lines = "\n".join(textwrap.wrap(kept, width)).replace("\N{NO-BREAK SPACE}", " ")
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=6.5)
 
 
 @contextmanager

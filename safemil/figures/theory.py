@@ -1,6 +1,5 @@
 """The figure of the theory: what Lemma 1 and Theorem 1 state, what holds, and what was drawn."""
 
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from safemil.errors import UserError
 from safemil.evaluation.intervals import CONFIDENCE
-from safemil.figures.style import COLUMN_WIDTH, figure_style, new_figure
+from safemil.figures.style import COLUMN_WIDTH, figure_style, new_figure, put_caption
 from safemil.theory.bags import COST_LAWS, order_probability, preferred_probability
 from safemil.theory.table import LEMMA, THEOREM
 
@@ -134,7 +133,7 @@ def _annotate(figure: Figure, data: pd.DataFrame, shares: list[float]) -> None:
         "the non-preferred bag costs strictly more than the unlabelled one. "
         "Upper panels: both lines coincide."
     )
-    figure.suptitle("\n".join(textwrap.wrap(caption, 72)), x=0.01, ha="left", fontsize=6.5)
+    put_caption(figure, caption, 72)
     handles = [
         Line2D(
             [], [], color=colour, marker=marker, markersize=3.0, markerfacecolor="white", label=f"α = {a:g}"

@@ -6,9 +6,17 @@ import sys
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.figure import Figure
 
 from safemil.evaluation.method_labels import KNOWN_METHODS
-from safemil.figures.style import METHOD_STYLES, figure_style, method_style, new_figure, save_figure
+from safemil.figures.style import (
+    METHOD_STYLES,
+    figure_style,
+    method_style,
+    new_figure,
+    put_caption,
+    save_figure,
+)
 
 
 def _figure():
@@ -58,3 +66,9 @@ def test_files_have_their_names_and_no_date(tmp_path):
     assert b"CreationDate" not in pdf
     assert b"Producer" not in pdf
     assert csv == b"x\n1.5\nNaN\n"
+
+
+def test_a_caption_keeps_a_number_and_its_per_cent_on_one_line():
+    figure = Figure()
+    put_caption(figure, "Bars: 95 % interval, of 100 seeds", 10)
+    assert figure.get_suptitle().split("\n") == ["Bars: 95 %", "interval,", "of 100", "seeds"]
