@@ -1,6 +1,7 @@
 """What the repository promises about itself: environments, schema, configurations, borders between rooms."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,16 @@ def test_task_table_agrees_with_the_names_of_the_dsrl_files() -> None:
         assert (float(cost), int(count)) == (task.dsrl_max_cost, task.dsrl_trajectories)
     with pytest.raises(UserError, match="walker_velocity"):
         get_task("walker")
+
+
+def test_tables_of_the_front_page_are_those_of_the_pipeline() -> None:
+    """A block `<!-- FILE: HEADING -->` of the README is the table under that heading of that file, unchanged."""
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"<!-- (\S+): (.+?) -->\n(.+?)\n<!-- end -->", readme, re.DOTALL)
+    assert blocks
+    for file, heading, shown in blocks:
+        section = (ROOT / file).read_text().partition(f"\n## {heading}\n")[2]
+        assert shown == section.strip().partition("\n\n")[0], f"copy the table anew from {file}"
 
 
 def test_rooms_keep_their_borders() -> None:
