@@ -163,7 +163,7 @@ def test_task_table_agrees_with_the_names_of_the_dsrl_files() -> None:
 
 
 def test_tables_of_the_front_page_are_those_of_the_pipeline() -> None:
-    """A block `<!-- FILE: HEADING -->` of the README is the table under that heading of that file, unchanged."""
+    """A block `<!-- FILE: HEADING -->` of the README is the table under that heading there, unchanged."""
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"<!-- (\S+): (.+?) -->\n(.+?)\n<!-- end -->", readme, re.DOTALL)
     assert blocks
