@@ -1,9 +1,10 @@
 """Measures one update of each registered method at the default sizes, against what the processor can do.
 
-K = 128, H = 5, B = 1, 28 observation and 2 action components, networks of 256-256, one thread. The floating
-point operations of an update follow from the shapes of its matrix products, forward and backward; the rate
-of a square float32 product of size 1024, measured in the same run, gives the least time they can take. The
-remainder is what lies around the products: drawing, gathering, activations, AdamW, clipping, Python.
+K = 128, H = 5, B = 1 unless given, 28 observation and 2 action components, networks of 256-256, one thread.
+The floating point operations of an update follow from the shapes of its matrix products, forward and
+backward; the rate of a square float32 product of size 1024, measured in the same run, gives the least time
+they can take. The remainder is what lies around the products: drawing, gathering, activations, AdamW,
+clipping, Python.
 
 Updates and products are measured in turns, so that what else the machine does then slows both alike.
 
@@ -140,9 +141,9 @@ def build(method: str, data: TrainingData, training: TrainingSettings) -> Learne
     return learner(data, learner.settings_model(), training, weights)
 
 
-def prepare(method: str, data: TrainingData, steps: int) -> Measurement:
+def prepare(method: str, data: TrainingData, steps: int, bag_pairs: int = 1) -> Measurement:
     """Build a learner, warm it up and count its operations."""
-    learner = build(method, data, TrainingSettings(steps=WARM_UP + 1 + steps))
+    learner = build(method, data, TrainingSettings(steps=WARM_UP + 1 + steps, bag_pairs=bag_pairs))
     generator = numpy_stream(0, "batches")
     for _ in range(WARM_UP):
         learner.update(learner.sample(generator))
@@ -188,7 +189,10 @@ def results_table(measurements: dict[str, Measurement], rate: float, steps: int)
 
 @click.command(help=__doc__)
 @click.option("--steps", default=500, show_default=True, type=click.IntRange(ROUNDS), help="Of each method.")
-def main(steps: int) -> None:
+@click.option(
+    "--bag-pairs", default=1, show_default=True, type=click.IntRange(1), help="B; 32 in paper.yaml."
+)
+def main(steps: int, bag_pairs: int) -> None:
     """Print a table of milliseconds per update."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)  # as in training
@@ -196,7 +200,7 @@ def main(steps: int) -> None:
     rates: list[float] = []
     with console.status("measuring …"):
         data = synthetic_data()
-        measurements = {method: prepare(method, data, steps) for method in built_in_methods()}
+        measurements = {method: prepare(method, data, steps, bag_pairs) for method in built_in_methods()}
         measure_products(2)
         for _ in range(ROUNDS):
             rates += measure_products(5)
