@@ -6,7 +6,7 @@
 #   snakemake --report results/quick/report.html --configfile ...  one HTML file of a finished run
 #
 # Targets: all, data, train, tables, figures, figure_main (or _plane, _profiles, _learning_curves), ablation_k (and others,
-# config/ablations.yaml), claims, report_pages, export, partial (of the runs that are finished so far), archive, behavior.
+# config/ablations.yaml), claims, report_pages, export, partial (of the runs that are finished so far), keep, behavior.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -35,7 +35,7 @@ include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/custom.smk"
 include: "workflow/rules/partial.smk"
-include: "workflow/rules/archive.smk"
+include: "workflow/rules/kept_runs.smk"
 
 
 localrules:
@@ -48,7 +48,7 @@ localrules:
     export,
     report_pages,
     partial,
-    archive,
+    keep,
 
 
 rule all:
@@ -57,14 +57,15 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.claims.output,
-        PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png")),
+        KEPT.data_files(PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png"))),
         PLAN.data_overview(),
         rules.report_pages.input,
 
 
 onstart:
     write_resolved(CONFIG, Path(RESOLVED_CONFIG))
-    print(notice(PLAN), end="\n" if notice(PLAN) else "")
+    if KEPT.notice():
+        print(KEPT.notice())
 
 
 onsuccess:

@@ -132,7 +132,7 @@ def collect(
     from safemil.tasks import get_task
 
     given: dict[str, object] = {name: value for name, value in settings.items() if value is not None}
-    # These two are by task in the configuration.
+    # These two are by task in the configuration; one that is given replaces the defaults of all tasks.
     given |= {name: {task_name: given[name]} for name in ("more_episodes", "highest_return") if name in given}
     chosen = CollectSettings.model_validate(given)
     collect_source(get_task(task_name), policies, policies_card, chosen, output, card_directory)
@@ -208,21 +208,26 @@ def data_overview(config_path: Path, output: Path) -> None:
     from safemil import paths
     from safemil.config import read_resolved
     from safemil.data.overview import TaskFiles, write_overview
+    from safemil.kept_runs import find_kept_runs
+    from safemil.workflow import Plan
 
-    config = read_resolved(config_path)
-    names = {"run_name": config.run_name, "source": config.source, "extension": "json"}
+    plan = Plan(read_resolved(config_path))
+    kept = find_kept_runs(plan)
+
+    def card(template: str, task: str) -> Path:
+        (file,) = kept.data_files([plan.path(template, task=task, split="default", extension="json")])
+        return Path(file)
 
     def files_of(task: str) -> TaskFiles:
-        filled = {"task": task, "split": "default", **names}
         return TaskFiles(
-            behavior_card=Path(paths.SHIPPED_CARD.format(**filled)),
-            policies=Path(paths.SHIPPED_POLICIES.format(**filled)),
-            source_card=Path(paths.COLLECTED_CARD.format(**filled)),
-            collecting=Path(paths.COLLECTING_BENCHMARK.format(**filled)),
-            split_card=Path(paths.DATA_CARD.format(**filled)),
+            behavior_card=Path(paths.SHIPPED_CARD.format(task=task)),
+            policies=Path(paths.SHIPPED_POLICIES.format(task=task)),
+            source_card=card(paths.COLLECTED_CARD, task),
+            collecting=card(paths.COLLECTING_BENCHMARK, task),
+            split_card=card(paths.DATA_CARD, task),
         )
 
-    write_overview([(task, files_of(task)) for task in config.tasks], output)
+    write_overview([(task, files_of(task)) for task in plan.config.tasks], output)
 
 
 def _configured(
@@ -609,24 +614,33 @@ def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Pat
 @OUTPUT
 @click.argument("files", nargs=-1, required=True)
 def keep(config_path: Path, origin: str, output: Path, files: tuple[str, ...]) -> None:
-    """Copy FILES of a finished run to the archive of the configuration, with their origin."""
-    from safemil import archive
+    """Copy FILES of a finished run to those that are kept, with their origin."""
+    from safemil import kept_runs
     from safemil.config import read_resolved
     from safemil.workflow import Plan
 
-    archive.keep(Plan(read_resolved(config_path)), files, origin, output)
+    kept_runs.keep(Plan(read_resolved(config_path)), files, origin, output)
 
 
 @cli.command("take-up")
 @CONFIG
-def take_up(config_path: Path) -> None:
-    """Bring back what the archive holds of runs that the configuration asks for and that are not made yet."""
-    from safemil import archive
+@click.option("--digest", help="Of what is to be taken up; something else is an error.")
+def take_up(config_path: Path, digest: str | None) -> None:
+    """Bring back the kept runs that the configuration asks for and that were not made here."""
+    from safemil import kept_runs
     from safemil.config import read_resolved
     from safemil.workflow import Plan
 
-    files = archive.take_up(Plan(read_resolved(config_path)))
-    click.echo(f"{len(files)} files of finished runs are back in their places")
+    kept = kept_runs.find_kept_runs(Plan(read_resolved(config_path)))
+    if digest not in (None, kept.digest()):
+        raise UserError(
+            "the kept runs are not those that were planned",
+            expected=digest,
+            found=kept.digest(),
+            hint="they changed meanwhile, start again",
+        )
+    kept_runs.take_up(kept.plan, kept.files())
+    click.echo(f"{len(kept.taken)} runs are taken up")
 
 
 @cli.command()
@@ -637,10 +651,12 @@ def fairness(config_path: Path, directory: Path) -> None:
     from safemil import paths
     from safemil.config import read_resolved
     from safemil.evaluation.fairness_text import write_fairness_table
+    from safemil.evaluation.finished_runs import check_records
     from safemil.evaluation.run_records import read_peak_memory, read_run_record, record_frame
     from safemil.workflow import Plan
 
     plan = Plan(read_resolved(config_path))
+    check_records(plan.wanted_runs())
     runs = plan.method_runs()
     files = zip(plan.paths(paths.RUN_RECORD, runs), plan.paths(paths.TRAINING_BENCHMARK, runs), strict=True)
     records = [(read_run_record(Path(run)), read_peak_memory(Path(benchmark))) for run, benchmark in files]
@@ -822,11 +838,17 @@ def figure_learning_curves(config_path: Path, curves: Path, episodes: Path, dire
 
 @cli.command("gather-runs")
 @click.argument("records", type=PATH, nargs=-1, required=True)
+@click.option("--config", "config_path", type=PATH, help="Resolved configuration whose runs they must be.")
 @OUTPUT
-def gather_runs(records: tuple[Path, ...], output: Path) -> None:
+def gather_runs(records: tuple[Path, ...], config_path: Path | None, output: Path) -> None:
     """Put what the run.json RECORDS say into one table, a row per run."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.finished_runs import check_records
     from safemil.evaluation.runs import gather_records, write_runs
+    from safemil.workflow import Plan
 
+    if config_path is not None:
+        check_records(Plan(read_resolved(config_path)).wanted_runs())
     write_runs(output, gather_records(records))
 
 

@@ -102,13 +102,18 @@ class Plan:
         return [self.path(paths.DATA_OVERVIEW)] if self.config.source == "collected" else []
 
     def collect_options(self, task: str) -> str:
-        """Return a task's settings of collecting as options of the command: `--seed 0 --noise-std 0.2`."""
-        settings = self.config.collect.model_dump(mode="json")
-        options = {
-            name: each.get(task) if isinstance(each, dict) else each for name, each in settings.items()
+        """Return a task's settings of collecting as options of the command: `--seed 0 --noise-std 0.2`.
+
+        Those that are by task are given for this one, with what holds where the task is left out: the
+        command's own defaults are those of the default configuration.
+        """
+        collect = self.config.collect
+        shared = collect.model_dump(mode="json", exclude={"more_episodes", "highest_return"})
+        own = {
+            "more_episodes": collect.more_episodes.get(task, 1.0),
+            "highest_return": collect.return_limit(task),
         }
-        given = {name: value for name, value in options.items() if value is not None}
-        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in (shared | own).items())
 
     def method_runs(self) -> list[Run]:
         """Return every task, method, variant and seed of the configuration, custom methods included."""
@@ -337,6 +342,14 @@ class Plan:
         """Return what decides a training besides data and code, as a tracked parameter."""
         training = self.config.training_of(method, variant).model_dump(mode="json")
         return tracked({"training": training, "settings": self.config.overrides_of(method, variant).settings})
+
+    def all_training_parameters(self) -> str:
+        """Return those of every training in one tracked parameter, for what reads nothing but records.
+
+        A record that was taken up from the kept runs does not become newer when a setting changes.
+        """
+        cells = {(str(run["method"]), str(run["variant"])) for run in self.trained_runs()}
+        return tracked({f"{method}/{name}": self.training_parameters(method, name) for method, name in cells})
 
     def split_parameters(self, split: str) -> str:
         """Return the settings of a split, as a tracked parameter."""

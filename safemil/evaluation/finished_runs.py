@@ -65,6 +65,30 @@ def gather_finished(wanted: Sequence[WantedRun]) -> FinishedRuns:
     return FinishedRuns(gather(files), status)
 
 
+def check_records(wanted: Sequence[WantedRun]) -> None:
+    """Make sure that the records of trainings state the settings and the data that are asked for.
+
+    A record may be older than the configuration: one that was taken up from the kept runs, for instance,
+    before a setting was changed.
+
+    Raises:
+        UserError: names every such run, and in what its record differs.
+    """
+    found = [
+        f"{run_text(_named(each))}: {problem}"
+        for each in wanted
+        if each.record is not None and each.record.is_file()
+        for problem in _record_problems(each, _read(each.record))
+    ]
+    if found:
+        raise UserError(
+            "records are of other settings or data than the configuration asks for",
+            expected="runs of this configuration",
+            found="; ".join(found[:SHOWN]) + (f"; and {len(found) - SHOWN} more" if found[SHOWN:] else ""),
+            hint="snakemake --cores all train, which makes what is missing",
+        )
+
+
 def left_out_lines(status: pd.DataFrame) -> list[str]:
     """Return one line for each run that was left out: which, and why."""
     rows = status[status["status"] == LEFT_OUT]

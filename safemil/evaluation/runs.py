@@ -86,10 +86,33 @@ def gather_records(paths: Iterable[Path]) -> pd.DataFrame:
     learners); code (digest); commit; seconds, timed_steps and resumed_from_step of the run's last sitting.
 
     Raises:
-        UserError: a record is missing or not valid, or two are of the same run.
+        UserError: a record is missing or not valid, two are of the same run, or the runs of a task were
+            trained on different data.
     """
     rows = pd.DataFrame([_row(read_record(Path(path), _Record)) for path in sorted(set(paths))])
-    return validate_runs(rows).sort_values(KEY).reset_index(drop=True)
+    runs = validate_runs(rows).sort_values(KEY).reset_index(drop=True)
+    _check_one_data_set(runs)
+    return runs
+
+
+def _check_one_data_set(runs: pd.DataFrame) -> None:
+    """Refuse a task whose runs are of different training data, bit for bit.
+
+    Collecting gives other bits on another processor or with another version of the simulator, so that runs
+    which were kept elsewhere (`safemil.kept_runs`) and runs made here may differ in their data.
+    """
+    for task, rows in runs.groupby("task"):
+        first = rows.drop_duplicates("data_sha256")
+        if len(first) > 1:
+            names = [
+                f"{run['method']}/{run['variant']} seed {run['seed']}" for run in first.to_dict("records")
+            ]
+            raise UserError(
+                f"runs on {task} were trained on different data",
+                expected="one training file, bit for bit, for all methods and seeds of a task",
+                found=f"{len(first)}, the first of {' and of '.join(names)}",
+                hint="move the folder of kept runs away, and all runs are made on the data of this machine",
+            )
 
 
 def _row(record: _Record) -> dict[str, Any]:

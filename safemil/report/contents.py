@@ -9,6 +9,7 @@ from pathlib import Path
 
 from safemil import paths
 from safemil.config import DEFAULT_VARIANT
+from safemil.kept_runs import KeptRuns
 from safemil.tasks import get_task
 from safemil.workflow import Plan
 
@@ -55,7 +56,7 @@ class Page:
     label: str
 
 
-def planned_pages(plan: Plan) -> list[Page]:
+def planned_pages(plan: Plan, kept: KeptRuns) -> list[Page]:
     """Return the pages of every configuration; ablations and learned costs have rules of their own."""
     claims = plan.path(paths.CLAIMS, extension="md")
     return [
@@ -68,7 +69,7 @@ def planned_pages(plan: Plan) -> list[Page]:
             _table(plan, "learning_curves", "learning_curves", "Table: which have levelled off", source)
             for source in plan.if_curves(paths.LEARNING_CURVES_TABLE, ["md"])
         ),
-        *_data_pages(plan),
+        *_data_pages(plan, kept),
         *(
             Page(
                 plan.path(paths.REPORT_TEXT, page=name),
@@ -93,18 +94,18 @@ def _table(plan: Plan, name: str, category: str, label: str, source: str) -> Pag
     return Page(source, _output(plan, f"table_{name}"), f"table_{name}", CATEGORY[category], label)
 
 
-def _data_pages(plan: Plan) -> Iterator[Page]:
+def _data_pages(plan: Plan, kept: KeptRuns) -> Iterator[Page]:
     for source in plan.data_overview():
         yield _table(plan, "data_overview", "data", "Table: collected data against their targets", source)
     for task in plan.config.tasks:
-        name = get_task(task).paper_name
-        card = plan.path(paths.DATA_CARD, task=task, split=DEFAULT_VARIANT, extension="md")
+        name, known = get_task(task).paper_name, {"task": task, "split": DEFAULT_VARIANT, "extension": "md"}
+        cards = [plan.path(card, **known) for card in (paths.DATA_CARD, paths.COLLECTED_CARD)]
+        split, collected = kept.data_files(cards)
         output = _output(plan, f"split_{task}")
-        yield Page(card, output, "card_split", CATEGORY["data"], f"{name}: what is drawn of it")
+        yield Page(split, output, "card_split", CATEGORY["data"], f"{name}: what is drawn of it")
         if plan.config.source == "collected":
-            card = plan.path(paths.COLLECTED_CARD, task=task, extension="md")
             output = _output(plan, f"source_{task}")
-            yield Page(card, output, "card_source", CATEGORY["data"], f"{name}: what was collected")
+            yield Page(collected, output, "card_source", CATEGORY["data"], f"{name}: what was collected")
 
 
 def report_facts(plan: Plan, configfiles: Sequence[Path]) -> dict[str, object]:

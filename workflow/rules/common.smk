@@ -8,20 +8,19 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from safemil import paths
-from safemil.archive import (
-    cards_of,
-    data_origin,
-    files_of,
-    notice,
-    origin,
-    origins_to_write,
-    policies_of,
-    run_of,
-    taken_files,
-)
 from safemil.config import parse_config, write_resolved
 from safemil.errors import UserError
 from safemil.evaluation.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
+from safemil.kept_runs import (
+    cards_of,
+    files_of,
+    find_kept_runs,
+    kept_path,
+    origin_of_data,
+    origin_of_run,
+    policies_of,
+    run_of,
+)
 from safemil.report.contents import CATEGORY, planned_pages, report_facts
 from safemil.training.provenance import source_digest
 from safemil.workflow import (
@@ -49,6 +48,7 @@ try:
     PLAN = Plan(CONFIG)
     PLAN.local_data()
     CUSTOM_RULES = PLAN.custom_rules()
+    KEPT = find_kept_runs(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -92,8 +92,10 @@ rule data_overview:
     input:
         PLAN.for_tasks(PLAN.path(paths.SHIPPED_CARD)),
         PLAN.for_tasks(PLAN.path(paths.SHIPPED_POLICIES)),
-        PLAN.for_tasks(PLAN.path(paths.COLLECTED_CARD, extension="json")),
-        PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="json")),
+        KEPT.data_files(
+            PLAN.for_tasks(PLAN.path(paths.COLLECTED_CARD, extension="json"))
+        ),
+        KEPT.data_files(PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="json"))),
         targets="config/behavior_targets.tsv",
     output:
         PLAN.path(paths.DATA_OVERVIEW),

@@ -41,6 +41,7 @@ rule evaluate_cost:
         f"{LOGS}/evaluate_cost/{{task}}/{{method}}/{{variant}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate_cost/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1

@@ -16,6 +16,7 @@ rule evaluate_curve:
         f"{BENCHMARKS}/evaluate_curve/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
     wildcard_constraints:
         method=PLAN.trained_method_pattern(),
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1

@@ -1,7 +1,7 @@
 # What `snakemake --report` shows besides figures: claims, tables and data cards as HTML, and the run's provenance. Needs:
 # claims.md, the tables in Markdown, the cards, results/{run_name}/runs.parquet. Gives: results/{run_name}/report/.
 
-PAGES = planned_pages(PLAN)
+PAGES = planned_pages(PLAN, KEPT)
 PAGE_STYLE = "workflow/report/page.css"
 
 

@@ -15,6 +15,7 @@ rule evaluate_policy:
         f"{BENCHMARKS}/evaluate/{{task}}/{{method}}/{{variant}}/seed{{seed}}.tsv"
     wildcard_constraints:
         method=PLAN.method_pattern(),
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1

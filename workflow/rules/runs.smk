@@ -16,9 +16,11 @@ rule gather_runs:
         ENVIRONMENT
     threads: 1
     params:
+        config=RESOLVED_CONFIG,
+        settings=PLAN.all_training_parameters(),
         code=source_digest("safemil.evaluation.runs"),
     shell:
-        "safemil gather-runs {input:q} --output {output:q} 2>&1 | tee {log:q}"
+        "safemil gather-runs {input:q} --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule export:

@@ -119,6 +119,7 @@ rule table_fairness:
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=PLAN.all_training_parameters(),
         code=source_digest(
             "safemil.evaluation.run_records", "safemil.evaluation.fairness_text"
         ),

@@ -4,9 +4,9 @@
 
 
 rule train:
-    """Train every run of the configuration."""
+    """Train every run of the configuration that is not taken from those that are kept."""
     input:
-        PLAN.paths(paths.POLICY, PLAN.method_runs()),
+        PLAN.paths(paths.POLICY, KEPT.runs_to_train()),
 
 
 rule train_method:
