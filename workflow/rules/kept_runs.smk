@@ -4,12 +4,14 @@
 
 # They only copy.
 localrules:
-    take_up,
     keep_run,
     keep_data,
 
 
 if KEPT.taken:
+
+    localrules:
+        take_up,
 
     # A kept run goes before making it: what makes it is not even planned.
     ruleorder: take_up > train_method > train_oracle > evaluate_policy
