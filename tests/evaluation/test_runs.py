@@ -52,7 +52,7 @@ def runs(records):
 
 
 def test_one_row_per_run_with_what_its_record_says(records):
-    oracle = raw_record("bc_safe", kind="oracle", data={"sha256": "e", "labels_sha256": "f"})
+    oracle = raw_record("bc_safe", kind="oracle", data={"sha256": "d" * 64, "labels_sha256": "f"})
     runs = gather_records(records(raw_record("bc", 1), oracle, raw_record("bc", 0)))
     assert list(runs.columns) == COLUMNS
     assert runs[["method", "seed"]].values.tolist() == [["bc", 0], ["bc", 1], ["bc_safe", 0]]
@@ -66,6 +66,15 @@ def test_one_row_per_run_with_what_its_record_says(records):
     assert json.loads(row["training"])["learning_rate"] == 1e-3
     assert json.loads(row["versions"]) == {"torch": "2", "python": "3.11"}
     assert runs["labels_sha256"].tolist() == ["", "", "f"]
+
+
+def test_runs_of_one_task_on_different_data_are_refused(records):
+    other = {"data": {"sha256": "e" * 64}}
+    elsewhere = raw_record("safemil", task="point_goal1", run_id="x", **other)
+    assert len(gather_records(records(raw_record("bc"), elsewhere))) == 2
+    with pytest.raises(UserError, match="runs on swimmer_velocity were trained on different data") as error:
+        gather_records(records(raw_record("bc"), raw_record("safemil", 3, **other)))
+    assert "bc/default seed 0 and of safemil/default seed 3" in str(error.value)
 
 
 def test_a_file_gives_back_the_rows_and_its_bytes_do_not_depend_on_their_order(runs, tmp_path):
