@@ -456,6 +456,34 @@ def table_per_task(config_path: Path, episodes: Path, directory: Path) -> None:
     write_per_task_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
 
 
+@cli.command("table-separability")
+@CONFIG
+@click.option("--episodes", type=PATH, required=True, help="All episodes.")
+@click.option("--directory", type=PATH, required=True, help="Folder for separability.csv, .md and .tex.")
+@click.argument("cards", nargs=-1, type=PATH)
+def table_separability(config_path: Path, episodes: Path, directory: Path, cards: tuple[Path, ...]) -> None:
+    """Set the cost that each learner avoids beside the separability of the data, from their CARDS."""
+    from safemil.config import read_resolved
+    from safemil.evaluation.scores import seed_scores
+    from safemil.evaluation.separability_table import (
+        read_separability,
+        separability_table,
+        write_separability_table,
+    )
+    from safemil.workflow import Plan
+
+    config = read_resolved(config_path)
+    rows = _all_episodes(episodes, config)
+    seeds = seed_scores(rows[rows["task"].isin(Plan(config).bounded_tasks())])
+    table = separability_table(
+        seeds,
+        read_separability(cards),
+        n_resamples=config.evaluation.bootstrap_resamples,
+        bootstrap_seed=config.evaluation.bootstrap_seed,
+    )
+    write_separability_table(table, directory, run_name=config.run_name)
+
+
 @cli.command("table-aggregate")
 @CONFIG
 @click.option("--episodes", type=PATH, required=True, help="All episodes.")

@@ -18,6 +18,7 @@ from safemil.config import DEFAULT_VARIANT, Config
 from safemil.data.local import local_files
 from safemil.errors import UserError
 from safemil.evaluation.expected_runs import ExpectedRun, WantedRun
+from safemil.evaluation.method_labels import method_label
 from safemil.evaluation.references import BEHAVIOUR_REFERENCE, reference_method, rolled_out_references
 from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.tasks import get_task, load_tasks
@@ -417,6 +418,21 @@ class Plan:
         """Return the names of the tables of rows: episodes, runs, and episodes of curves if there are any."""
         return ["episodes", "runs", *self.if_curves("curve_episodes", [""])]
 
+    def bounded_tasks(self) -> list[str]:
+        """Return the tasks on which BC-Unlabeled, BC-Safe and another learner are run, all default."""
+        config = self.config
+        learners = {name for name in config.every_method if method_label(name).kind == "learner"} - {"bc"}
+        return [
+            task
+            for task in config.tasks
+            if all(_runs_default(config, task, bound) for bound in ("bc", "bc_safe"))
+            and any(_runs_default(config, task, learner) for learner in learners)
+        ]
+
+    def if_bounded(self, template: str, extensions: Iterable[str]) -> list[str]:
+        """Fill a template for each extension; no file where no task has both bounds and a learner."""
+        return [self.path(template, extension=each) for each in extensions] if self.bounded_tasks() else []
+
     def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no configured method learns a cost."""
         return [self.path(template, extension=each) for each in extensions] if self.cost_runs() else []
@@ -438,6 +454,12 @@ class Plan:
             "Claims": Path(self.path(paths.CLAIMS, extension="md")),
         }
         return "\n".join(f"{name + ':':<8} {path}" for name, path in made.items() if path.is_file())
+
+
+def _runs_default(config: Config, task: str, method: str) -> bool:
+    """Say whether a method's default variant is run on a task."""
+    planned = DEFAULT_VARIANT in config.every_method.get(method, {})
+    return planned and config.runs_on(task, method, DEFAULT_VARIANT)
 
 
 def _any_of(names: Iterable[str]) -> str:

@@ -69,6 +69,10 @@ def planned_pages(plan: Plan, kept: KeptRuns) -> list[Page]:
             _table(plan, "learning_curves", "learning_curves", "Table: which have levelled off", source)
             for source in plan.if_curves(paths.LEARNING_CURVES_TABLE, ["md"])
         ),
+        *(
+            _table(plan, "separability", "comparison", "Table: separability and cost avoided", source)
+            for source in plan.if_bounded(paths.SEPARABILITY_TABLE, ["md"])
+        ),
         *_data_pages(plan, kept),
         *(
             Page(

@@ -31,7 +31,11 @@ def test_every_promised_file_is_there(finished: Project) -> None:
         ],
         *[f"results/tiny/tables/learning_curves.{e}" for e in ("csv", "md")],
         *[f"results/tiny/{table}.parquet" for table in ("episodes", "curve_episodes", "runs")],
-        *[f"results/tiny/tables/{t}.{e}" for t in ("per_task", "aggregate") for e in ("csv", "md", "tex")],
+        *[
+            f"results/tiny/tables/{t}.{e}"
+            for t in ("per_task", "aggregate", "separability")
+            for e in ("csv", "md", "tex")
+        ],
         *[f"results/tiny/claims.{e}" for e in ("md", "json")],
         *[f"results/tiny/tables/fairness.{e}" for e in ("csv", "md", "tex")],
         *[f"results/tiny/tables/theory.{e}" for e in ("csv", "md")],
@@ -178,6 +182,7 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "table_main": 1,
         "table_per_task": 1,
         "table_aggregate": 1,
+        "table_separability": 1,
         "table_fairness": 1,
         "figure_main": 1,
         "figure_plane": 1,

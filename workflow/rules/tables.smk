@@ -12,6 +12,7 @@ rule tables:
         expand(PLAN.path(paths.THEORY_TABLE), extension=["csv", "md"]),
         PLAN.ablations_in_all(paths.ABLATION_TABLE, ["csv", "md", "tex"]),
         PLAN.path(paths.RUNS),
+        PLAN.if_bounded(paths.SEPARABILITY_TABLE, ["csv", "md", "tex"]),
         PLAN.if_curves(paths.LEARNING_CURVES_TABLE, ["csv", "md"]),
         lambda wildcards: PLAN.if_cost_is_learned(
             paths.LEARNED_COST_TABLE, ["csv", "md", "tex"]
@@ -99,6 +100,34 @@ rule table_aggregate:
     shell:
         "safemil table-aggregate --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule table_separability:
+    """Set the share of avoidable cost that each learner avoids beside the separability of the task's data."""
+    input:
+        episodes=PLAN.path(paths.ALL_EPISODES),
+        cards=KEPT.data_files(
+            PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="json"))
+        ),
+    output:
+        csv=PLAN.path(paths.SEPARABILITY_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.SEPARABILITY_TABLE, extension="md"),
+        latex=PLAN.path(paths.SEPARABILITY_TABLE, extension="tex"),
+    log:
+        f"{LOGS}/table_separability.log",
+    benchmark:
+        f"{BENCHMARKS}/table_separability.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=PLAN.score_parameters(),
+        code=source_digest("safemil.evaluation.separability_table"),
+    shell:
+        "safemil table-separability --config {params.config:q} --episodes {input.episodes:q}"
+        " --directory {params.directory:q} {input.cards:q} 2>&1 | tee {log:q}"
 
 
 rule table_fairness:
