@@ -25,7 +25,7 @@ def committed(folder: str, *suffixes: str) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project with nothing but its kept runs, from which the tables are made by the default configuration."""
+    """The project with nothing but its kept runs, and the tables that they give."""
     project = copy_project(tmp_path_factory.mktemp("reference") / "project")
     shutil.copytree(REPOSITORY / KEPT, project.directory / KEPT)
     project.snakemake("take_up")
