@@ -839,12 +839,14 @@ def table_learning_curves(config_path: Path, curves: Path, episodes: Path, direc
     """Say which learning curves have levelled off."""
     from safemil.config import read_resolved
     from safemil.evaluation.learning_curves_text import write_learning_curves_table
-    from safemil.evaluation.levelling import levelling_table
+    from safemil.evaluation.levelling import levelling_over_tasks, levelling_table
 
     config = read_resolved(config_path)
     points, finals = _all_episodes(curves, config, curves=True), _all_episodes(episodes, config)
-    table = levelling_table(points, finals, config.evaluation)
-    write_learning_curves_table(table, directory, run_name=config.run_name, settings=config.evaluation)
+    settings = config.evaluation
+    table = levelling_table(points, finals, settings)
+    over_tasks = levelling_over_tasks(points, finals, settings)
+    write_learning_curves_table(table, over_tasks, directory, run_name=config.run_name, settings=settings)
 
 
 @cli.command("figure-learning-curves")

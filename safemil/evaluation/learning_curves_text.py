@@ -57,6 +57,47 @@ def _quantity_cells(row: dict[Any, Any], quantity: str) -> list[str]:
     ]
 
 
+OVER_TASKS_HEADER = [
+    *["method", "kind", "levelled off", "return: change", "return is", "cost: change", "cost is"],
+    *["tasks", "runs"],
+]
+
+
+def _over_tasks_rows(table: pd.DataFrame) -> list[list[str]]:
+    return [
+        [
+            row_name(row["method"], row["variant"]),
+            row["kind"],
+            row["levelled_off"],
+            *(cell for quantity in QUANTITIES for cell in _share_cells(row, quantity)),
+            str(row["n_tasks"]),
+            str(row["n_seeds"]),
+        ]
+        for row in table.to_dict("records")
+    ]
+
+
+def _share_cells(row: dict[Any, Any], quantity: str) -> list[str]:
+    change, low, high = (row[f"{quantity}_{name}"] for name in ("change", "low", "high"))
+    interval = "" if pd.isna(low) else f" [{low:+z.3f}, {high:+z.3f}]"
+    return ["" if pd.isna(change) else f"{change:+z.3f}{interval}", row[f"{quantity}_verdict"]]
+
+
+def _over_tasks_lines(table: pd.DataFrame, settings: EvaluationSettings) -> Iterator[str]:
+    """Return the section on all tasks together; no line where no method has curves on several."""
+    if table.empty:
+        return
+    yield from ["## Over all tasks", ""]
+    yield from markdown_lines(OVER_TASKS_HEADER, _over_tasks_rows(table))
+    yield ""
+    yield escape(
+        "Change: mean over tasks and seeds, as a share of what the tolerance of a task is a share of "
+        f"[{100 * CONFIDENCE:g} % percentile bootstrap interval; seeds are drawn anew within each task]; "
+        f"tolerance ±{settings.level_tolerance:g}. Opposite changes on two tasks cancel."
+    )
+    yield ""
+
+
 def _legend(table: pd.DataFrame, settings: EvaluationSettings) -> Iterator[str]:
     episodes = " or ".join(str(n) for n in sorted(table["n_episodes"].unique()))
     yield (
@@ -87,29 +128,43 @@ def _legend(table: pd.DataFrame, settings: EvaluationSettings) -> Iterator[str]:
     )
 
 
-def learning_curves_markdown(table: pd.DataFrame, *, run_name: str, settings: EvaluationSettings) -> str:
-    """Return the table as a Markdown document, one table per task."""
+def learning_curves_markdown(
+    table: pd.DataFrame, over_tasks: pd.DataFrame, *, run_name: str, settings: EvaluationSettings
+) -> str:
+    """Return the table as a Markdown document, one table per task and one over tasks."""
     sources = ", ".join(sorted(table["source"].unique()))
     lines = [f"# Have the learning curves levelled off? Run `{run_name}`, source `{sources}`", ""]
     for task, rows in table.groupby("task", sort=False):
         lines += [f"## {task_display(str(task))}", "", *markdown_lines(HEADER, _rows(rows)), ""]
+    lines += _over_tasks_lines(over_tasks, settings)
     legend = [f"- {escape(line)}" for line in _legend(table, settings)]
     return "\n".join([*lines, "## How to read it", "", *legend, ""])
 
 
 def write_learning_curves_table(
-    table: pd.DataFrame, directory: Path, *, run_name: str, settings: EvaluationSettings
+    table: pd.DataFrame,
+    over_tasks: pd.DataFrame,
+    directory: Path,
+    *,
+    run_name: str,
+    settings: EvaluationSettings,
 ) -> list[Path]:
-    """Write learning_curves.csv and learning_curves.md into `directory`, atomically; return their paths.
+    """Write learning_curves.csv, learning_curves_over_tasks.csv and learning_curves.md; return their paths.
+
+    Each is written atomically.
 
     Args:
         table: as from `levelling_table`.
+        over_tasks: as from `levelling_over_tasks`.
         directory: is made if it does not exist.
         run_name: the scale of the run, such as `quick` or `paper`.
         settings: those the table was made with.
     """
     texts = {
         "learning_curves.csv": csv_text(table),
-        "learning_curves.md": learning_curves_markdown(table, run_name=run_name, settings=settings),
+        "learning_curves_over_tasks.csv": csv_text(over_tasks),
+        "learning_curves.md": learning_curves_markdown(
+            table, over_tasks, run_name=run_name, settings=settings
+        ),
     }
     return [write_text(Path(directory) / name, text) for name, text in texts.items()]

@@ -9,12 +9,17 @@ of the cost limit, or of the curve's own mean cost over both quarters where that
 - `rising`, `falling`: the change is beyond the tolerance and its interval excludes 0.
 - `unclear`: neither. More seeds, more points or more episodes would tell.
 - no verdict: fewer than 4 points, fewer than 3 seeds, or no scale.
+
+Over tasks, the changes of a method are divided by what the tolerance is a share of, averaged over seeds and
+tasks, and judged against the tolerance in the same way; the interval resamples seeds within each task. It
+tells more than one task's few seeds can, and says nothing of one task: opposite changes cancel.
 """
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from safemil.evaluation.curves import (
     QUANTITIES,
@@ -24,7 +29,7 @@ from safemil.evaluation.curves import (
     seed_curves,
 )
 from safemil.evaluation.episodes import CELL
-from safemil.evaluation.intervals import MINIMUM_SEEDS, bootstrap_interval
+from safemil.evaluation.intervals import MINIMUM_SEEDS, Strata, bootstrap_interval, stratified_interval
 from safemil.evaluation.method_labels import method_label
 from safemil.evaluation.settings import EvaluationSettings
 
@@ -34,6 +39,7 @@ LEVEL, RISING, FALLING, UNCLEAR = "level", "rising", "falling", "unclear"
 TOO_FEW_POINTS = f"fewer than {MINIMUM_POINTS} points"
 TOO_FEW_SEEDS = f"fewer than {MINIMUM_SEEDS} seeds"
 NO_SCALE = "no scale"
+NO_SCALE_OR_POINTS = f"a task has {NO_SCALE} or {TOO_FEW_POINTS}"
 YES, NO, CANNOT_TELL = "yes", "no", "cannot tell"
 
 TABLE_COLUMNS = [
@@ -44,6 +50,11 @@ TABLE_COLUMNS = [
         for quantity in QUANTITIES
         for name in ("before", "last", "change", "low", "high", "tolerance", "verdict")
     ],
+]
+
+OVER_TASKS_COLUMNS = [
+    *["method", "variant", "source", "kind", "levelled_off", "n_tasks", "n_seeds"],
+    *[f"{quantity}_{name}" for quantity in QUANTITIES for name in ("change", "low", "high", "verdict")],
 ]
 
 
@@ -87,8 +98,7 @@ def levelling_table(curves: pd.DataFrame, finals: pd.DataFrame, settings: Evalua
         UserError: the rows are not valid or not comparable, or a task lacks a reference.
     """
     check_same_runs(curves, finals)
-    references = reference_means(finals).pivot_table(index="task", columns="element", values="return")
-    ranges = references["constrained_reference"] - references["random_reference"]
+    ranges = _return_ranges(finals)
     rows = []
     for key, seeds in seed_curves(curves).groupby(CELL, sort=True):
         cell = dict(zip(CELL, key, strict=True))
@@ -98,18 +108,88 @@ def levelling_table(curves: pd.DataFrame, finals: pd.DataFrame, settings: Evalua
     return in_reading_order(table[TABLE_COLUMNS])
 
 
-def _cell(seeds: pd.DataFrame, return_range: float, settings: EvaluationSettings) -> dict[str, Any]:
+def levelling_over_tasks(
+    curves: pd.DataFrame, finals: pd.DataFrame, settings: EvaluationSettings
+) -> pd.DataFrame:
+    """Return one row per method and variant that has curves on several tasks: its mean change over them.
+
+    Args:
+        curves: as `levelling_table`.
+        finals: as `levelling_table`.
+        settings: tolerance, cost limit and bootstrap.
+
+    Returns:
+        Columns `OVER_TASKS_COLUMNS`. Changes and interval as shares of the scale that the tolerance is a
+        share of; NaN with fewer than 4 points or 3 seeds, or without a scale, in any task. n_seeds counts
+        runs: those of all tasks together.
+    """
+    check_same_runs(curves, finals)
+    ranges = _return_ranges(finals)
+    rows = []
+    for key, cells in seed_curves(curves).groupby(["method", "variant", "source"], sort=True):
+        tasks = {str(task): seeds for task, seeds in cells.groupby("task", sort=True)}
+        if len(tasks) < 2:
+            continue
+        row: dict[str, Any] = dict(zip(["method", "variant", "source"], key, strict=True))
+        row |= {"n_tasks": len(tasks), "n_seeds": sum(seeds["seed"].nunique() for seeds in tasks.values())}
+        for quantity in QUANTITIES:
+            changes = [_shares(tasks[task], quantity, float(ranges[task]), settings) for task in tasks]
+            row |= {f"{quantity}_{name}": value for name, value in _judge_shares(changes, settings).items()}
+        verdicts = [row[f"{quantity}_verdict"] for quantity in QUANTITIES]
+        kind = method_label(str(row["method"])).kind
+        rows.append({**row, "kind": kind, "levelled_off": levelled_off(verdicts)})
+    table = pd.DataFrame(rows, columns=OVER_TASKS_COLUMNS)
+    # The order of reading is that of tasks, methods and variants; here there is one task only.
+    return in_reading_order(table.assign(task="")).drop(columns="task")
+
+
+def _shares(
+    seeds: pd.DataFrame, quantity: str, return_range: float, settings: EvaluationSettings
+) -> NDArray[np.float64]:
+    """Return each seed's change as a share of what the tolerance is a share of, (n_seeds,)."""
+    means = _quarter_means(seeds, quantity, _quarters(seeds))
+    return np.asarray((means[:, 1] - means[:, 0]) / _scale(means, quantity, return_range, settings))
+
+
+def _judge_shares(changes: Strata, settings: EvaluationSettings) -> dict[str, Any]:
+    def mean(strata: Strata) -> NDArray[np.float64]:
+        return np.asarray(np.mean([shares.mean(axis=-1) for shares in strata], axis=0))
+
+    low, high = stratified_interval(
+        mean, changes, n_resamples=settings.bootstrap_resamples, seed=settings.bootstrap_seed
+    )
+    judged = {"change": float(mean(changes)), "low": float(low), "high": float(high)}
+    if np.isnan(judged["change"]):
+        return judged | {"verdict": NO_SCALE_OR_POINTS}
+    if np.isnan(judged["low"]):
+        return judged | {"verdict": TOO_FEW_SEEDS}
+    return judged | {"verdict": verdict(**judged, tolerance=settings.level_tolerance)}
+
+
+def _return_ranges(finals: pd.DataFrame) -> "pd.Series[float]":
+    """Return by task the distance in return between random actions and the constrained reference."""
+    references = reference_means(finals).pivot_table(index="task", columns="element", values="return")
+    return references["constrained_reference"] - references["random_reference"]
+
+
+def _quarters(seeds: pd.DataFrame) -> tuple[Any, Any]:
+    """Return the steps of the quarter before the last one and of the last one; empty with too few points."""
     steps = np.sort(seeds["step"].unique())
     size = len(steps) // MINIMUM_POINTS
+    return steps[len(steps) - 2 * size : len(steps) - size], steps[len(steps) - size :]
+
+
+def _cell(seeds: pd.DataFrame, return_range: float, settings: EvaluationSettings) -> dict[str, Any]:
+    steps = np.sort(seeds["step"].unique())
+    quarters = _quarters(seeds)
     row: dict[str, Any] = {
         "n_seeds": seeds["seed"].nunique(),
         "n_episodes": int(seeds["n_episodes"].iloc[0]),
         "n_points": len(steps),
-        "points_per_quarter": size,
+        "points_per_quarter": len(quarters[1]),
         "first_step": int(steps[0]),
         "last_step": int(steps[-1]),
     }
-    quarters = (steps[len(steps) - 2 * size : len(steps) - size], steps[len(steps) - size :])
     for quantity in QUANTITIES:
         judged = _judge(_quarter_means(seeds, quantity, quarters), quantity, return_range, settings)
         row |= {f"{quantity}_{name}": value for name, value in judged.items()}
@@ -130,8 +210,7 @@ def _judge(means: Any, quantity: str, return_range: float, settings: EvaluationS
     low, high = bootstrap_interval(
         changes, n_resamples=settings.bootstrap_resamples, seed=settings.bootstrap_seed
     )
-    scale = return_range if quantity == "return" else max(settings.cost_limit, (before + last) / 2)
-    tolerance = settings.level_tolerance * scale if scale > 0 else np.nan
+    tolerance = settings.level_tolerance * _scale(means, quantity, return_range, settings)
     judged = {
         "before": before,
         "last": last,
@@ -141,6 +220,12 @@ def _judge(means: Any, quantity: str, return_range: float, settings: EvaluationS
         "tolerance": tolerance,
     }
     return judged | {"verdict": _verdict_or_reason(judged, n_seeds=len(means))}
+
+
+def _scale(means: Any, quantity: str, return_range: float, settings: EvaluationSettings) -> float:
+    """Return what the tolerance is a share of; NaN where there is no such scale."""
+    scale = return_range if quantity == "return" else max(settings.cost_limit, float(means.mean()))
+    return scale if scale > 0 else np.nan
 
 
 def _verdict_or_reason(judged: dict[str, Any], n_seeds: int) -> str:

@@ -13,6 +13,7 @@ from safemil.evaluation.levelling import (
     LEVEL,
     NO,
     NO_SCALE,
+    NO_SCALE_OR_POINTS,
     RISING,
     TABLE_COLUMNS,
     TOO_FEW_POINTS,
@@ -20,6 +21,7 @@ from safemil.evaluation.levelling import (
     UNCLEAR,
     YES,
     levelled_off,
+    levelling_over_tasks,
     levelling_table,
     verdict,
 )
@@ -101,6 +103,66 @@ def test_a_low_cost_is_judged_against_the_limit(rows, finals):
 def test_verdicts_where_all_seeds_agree(rows, finals, returns, costs, expected):
     table = levelling_table(three_seeds(rows, [returns] * 3, [costs] * 3), finals, SETTINGS)
     assert tuple(table.loc[0, ["return_verdict", "cost_verdict", "levelled_off"]]) == expected
+
+
+@pytest.fixture
+def two_tasks(finals):
+    """References and BC on two tasks; on the second the reference returns 204, a range of 200."""
+    ids = finals["run_id"].str.replace("swimmer_velocity", "ant_velocity")
+    second = finals.assign(task="ant_velocity", run_id=ids)
+    is_reference = second["method"] == "constrained_rl"
+    return pd.concat([finals, second.assign(**{"return": second["return"] + 100 * is_reference})])
+
+
+def curves_of_two_tasks(rows, first, second):
+    """BC on both tasks, with (returns, costs) of its three seeds on each."""
+    return pd.concat([three_seeds(rows, *first), three_seeds(rows, *second, task="ant_velocity")])
+
+
+def test_over_tasks_changes_are_shares_of_each_tasks_own_scale(rows, two_tasks):
+    first = ([[50, 50, 58, 58]] * 3, [[100, 100, 120, 120]] * 3)
+    second = ([[50, 50, 46, 46]] * 3, [[4, 4, 5, 5], [4, 4, 4, 4], [4, 4, 3, 3]])
+    (row,) = levelling_over_tasks(curves_of_two_tasks(rows, first, second), two_tasks, SETTINGS).to_dict(
+        "records"
+    )
+    # Returns: +8 of 100 and -4 of 200; costs: +20 of their mean 110, and +1, 0, -1 of the limit of 25.
+    assert row["return_change"] == pytest.approx((0.08 - 0.02) / 2)
+    assert row["cost_change"] == pytest.approx((20 / 110 + 0) / 2)
+    assert (row["cost_low"], row["cost_high"]) == pytest.approx(
+        ((20 / 110 - 1 / 25) / 2, (20 / 110 + 1 / 25) / 2)
+    )
+    assert (row["return_verdict"], row["cost_verdict"]) == (LEVEL, UNCLEAR)
+    assert (row["n_tasks"], row["n_seeds"], row["levelled_off"]) == (2, 6, CANNOT_TELL)
+
+
+def test_over_tasks_opposite_changes_cancel_and_equal_ones_do_not(rows, two_tasks):
+    up, down = [[10, 10, 20, 20]] * 3, [[20, 20, 10, 10]] * 3
+    flat = [[50] * 4] * 3
+    cancelled = levelling_over_tasks(
+        curves_of_two_tasks(rows, (flat, up), (flat, down)), two_tasks, SETTINGS
+    ).iloc[0]
+    assert (cancelled["cost_change"], cancelled["levelled_off"]) == (pytest.approx(0), YES)
+    rising = levelling_over_tasks(
+        curves_of_two_tasks(rows, (flat, up), (flat, up)), two_tasks, SETTINGS
+    ).iloc[0]
+    assert rising["cost_change"] == pytest.approx(10 / 25)
+    assert (rising["cost_verdict"], rising["levelled_off"]) == (RISING, NO)
+
+
+def test_over_tasks_a_task_without_a_scale_or_points_gives_no_verdict(rows, two_tasks):
+    flat, worse = [[50] * 4] * 3, two_tasks.copy()
+    worse.loc[(worse["method"] == "constrained_rl") & (worse["task"] == "ant_velocity"), "return"] = -5.0
+    row = levelling_over_tasks(curves_of_two_tasks(rows, (flat, flat), (flat, flat)), worse, SETTINGS).iloc[0]
+    assert (row["return_verdict"], row["cost_verdict"]) == (NO_SCALE_OR_POINTS, LEVEL)
+    short = pd.concat(
+        [
+            curve(rows, "bc", seed, [1, 2, 3], [1, 2, 3], task=task)
+            for seed in range(3)
+            for task in ("swimmer_velocity", "ant_velocity")
+        ]
+    )
+    row = levelling_over_tasks(short, two_tasks, SETTINGS).iloc[0]
+    assert (row["cost_verdict"], row["levelled_off"]) == (NO_SCALE_OR_POINTS, CANNOT_TELL)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +259,12 @@ def test_methods_without_a_curve_are_found(rows, finals):
 def test_the_files_say_what_was_judged_and_how(rows, finals, tmp_path):
     returns, costs = [[50, 50, 61, 61]] * 3, [[4, 4, 6, 6]] * 3
     table = levelling_table(three_seeds(rows, returns, costs), finals, SETTINGS)
-    csv, markdown = write_learning_curves_table(table, tmp_path, run_name="tiny", settings=SETTINGS)
+    curves = three_seeds(rows, returns, costs)
+    over_tasks = levelling_over_tasks(curves, finals, SETTINGS)
+    assert over_tasks.empty  # of one task
+    csv, csv_over_tasks, markdown = write_learning_curves_table(
+        table, over_tasks, tmp_path, run_name="tiny", settings=SETTINGS
+    )
     assert pd.read_csv(csv)["return_change"].tolist() == [11]
     text = markdown.read_text()
     assert "run `tiny`, source `collected`" in text.lower()
@@ -206,5 +273,20 @@ def test_the_files_say_what_was_judged_and_how(rows, finals, tmp_path):
         assert f"| {cell} |" in row
     for words in ("5 episodes per seed", "0.1 of the return", "cost limit of 25", "learning rate falls to 0"):
         assert words in text
-    again = write_learning_curves_table(table, tmp_path / "b", run_name="tiny", settings=SETTINGS)
-    assert [path.read_bytes() for path in again] == [csv.read_bytes(), markdown.read_bytes()]
+    again = write_learning_curves_table(table, over_tasks, tmp_path / "b", run_name="tiny", settings=SETTINGS)
+    assert [path.read_bytes() for path in again] == [
+        path.read_bytes() for path in (csv, csv_over_tasks, markdown)
+    ]
+    assert "Over all tasks" not in text
+
+
+def test_the_section_over_tasks(rows, two_tasks, tmp_path):
+    flat, up = [[50] * 4] * 3, [[10, 10, 20, 20]] * 3
+    curves = curves_of_two_tasks(rows, (flat, up), (flat, up))
+    tables = levelling_table(curves, two_tasks, SETTINGS), levelling_over_tasks(curves, two_tasks, SETTINGS)
+    _, csv, markdown = write_learning_curves_table(*tables, tmp_path, run_name="tiny", settings=SETTINGS)
+    assert pd.read_csv(csv)["n_seeds"].tolist() == [6]
+    section = markdown.read_text().split("## Over all tasks")[1]
+    cells = "no | +0.000 [+0.000, +0.000] | level | +0.400 [+0.400, +0.400] | rising | 2 | 6 |"
+    assert f"| BC-Unlabeled | learner | {cells}" in section
+    assert "tolerance ±0.1" in section

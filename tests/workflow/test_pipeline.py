@@ -29,7 +29,7 @@ def test_every_promised_file_is_there(finished: Project) -> None:
             for f in ("main", "plane", "profiles", "learning_curves")
             for e in ("png", "pdf", "csv")
         ],
-        *[f"results/tiny/tables/learning_curves.{e}" for e in ("csv", "md")],
+        *[f"results/tiny/tables/learning_curves{e}" for e in (".csv", ".md", "_over_tasks.csv")],
         *[f"results/tiny/{table}.parquet" for table in ("episodes", "curve_episodes", "runs")],
         *[
             f"results/tiny/tables/{t}.{e}"

@@ -57,6 +57,7 @@ rule table_learning_curves:
         episodes=PLAN.path(paths.ALL_EPISODES),
     output:
         csv=PLAN.path(paths.LEARNING_CURVES_TABLE, extension="csv"),
+        over_tasks=PLAN.path(paths.LEARNING_CURVES_OVER_TASKS),
         markdown=PLAN.path(paths.LEARNING_CURVES_TABLE, extension="md"),
     log:
         f"{LOGS}/table_learning_curves.log",
