@@ -73,30 +73,30 @@ def ablation_runs(config: Config, name: str) -> AblationRuns:
             hint="add them to the configuration, or say other ones under `ablations`",
         )
     methods = [method for method in ablation.methods if method in config.methods]
-    points = tuple(point for method in methods for point in _points(config, ablation, method))
     tasks = tuple(task for task in config.tasks if task in ablation.tasks)
+    points = tuple(point for method in methods for point in _points(config, ablation, tasks, method))
     return AblationRuns(ablation, tasks, points)
 
 
-def _points(config: Config, ablation: Ablation, method: str) -> list[ShownPoint]:
+def _points(config: Config, ablation: Ablation, tasks: tuple[str, ...], method: str) -> list[ShownPoint]:
     own = [DEFAULT_VARIANT, *config.methods[method]]
-    first = {_meaning(config, method, variant): variant for variant in reversed(own)}
+    first = {_meaning(config, tasks, method, variant): variant for variant in reversed(own)}
     points = []
     for label, series in ablation.series.items():
         for point in series.points:
-            meaning = _meaning(config, method, point.variant)
+            meaning = _meaning(config, tasks, method, point.variant)
             shown = first.setdefault(meaning, point.variant)
             points.append(ShownPoint(method, shown, label, point.x))
     return points
 
 
-def _meaning(config: Config, method: str, variant: str) -> str:
+def _meaning(config: Config, tasks: tuple[str, ...], method: str, variant: str) -> str:
     """Return everything that decides a variant's numbers, with every default filled in."""
     from safemil.methods.registry import find_method  # brings torch along
 
     overrides: Overrides = config.overrides_of(method, variant)
     parts: tuple[Any, ...] = (
-        config.training_of(method, variant),
+        tuple(config.training_of(task, method, variant) for task in tasks),
         config.split_settings(config.split_of(method, variant)),
         find_method(method).settings_model.model_validate(overrides.settings),
     )

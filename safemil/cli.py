@@ -250,7 +250,8 @@ def _run_request(config_path: Path, task: str, method: str, variant: str, seed: 
 
     config = read_resolved(config_path)
     settings, points = config.overrides_of(method, variant).settings, config.evaluation.curve_points
-    return RunRequest(task, method, variant, seed, settings, config.training_of(method, variant), points)
+    training = config.training_of(task, method, variant)
+    return RunRequest(task, method, variant, seed, settings, training, points)
 
 
 @cli.command()

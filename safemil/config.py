@@ -87,6 +87,10 @@ class Config(_Strict):
     split: SplitSettings = SplitSettings()
     collect: CollectSettings = CollectSettings()
     training: TrainingSettings = TrainingSettings()
+    task_steps: dict[str, Annotated[int, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="task -> gradient steps of every method on it, where they are not training.steps",
+    )
     evaluation: EvaluationSettings = EvaluationSettings()
     theory: TheorySettings = TheorySettings()
     claims: ClaimsSettings = ClaimsSettings()
@@ -172,6 +176,14 @@ class Config(_Strict):
             )
         return methods
 
+    @field_validator("task_steps")
+    @classmethod
+    def _check_task_steps(cls, steps: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        unused = sorted(set(steps) - set(info.data.get("tasks", steps)))
+        if unused:
+            raise ValueError(f"names tasks that are not run: {', '.join(unused)}")
+        return steps
+
     @field_validator("ablations", mode="before")
     @classmethod
     def _add_shipped_ablations(cls, given: Any) -> Any:
@@ -240,7 +252,7 @@ class Config(_Strict):
             for ablation in self.ablations.values():
                 found = ablation.find(variant) if method in ablation.methods else None
                 if found is not None:
-                    return variant_overrides(*found, default, self._training_with(default))
+                    return variant_overrides(*found, default, self._training_with({}, default))
         planned = [f"{name}/{each}" for name, variants in self.methods.items() for each in variants]
         raise UserError(
             "this variant is not configured",
@@ -248,17 +260,20 @@ class Config(_Strict):
             found=f"{method}/{variant}",
         )
 
-    def _training_with(self, overrides: Overrides) -> TrainingSettings:
-        return TrainingSettings.model_validate({**self.training.model_dump(), **overrides.training})
+    def _training_with(self, of_task: Mapping[str, int], overrides: Overrides) -> TrainingSettings:
+        return TrainingSettings.model_validate(
+            {**self.training.model_dump(), **of_task, **overrides.training}
+        )
 
     @property
     def every_method(self) -> dict[str, Mapping[str, Variant | CustomVariant]]:
         """Method -> variant -> what differs, of methods and custom methods."""
         return {**self.methods, **self.custom_methods}
 
-    def training_of(self, method: str, variant: str) -> TrainingSettings:
-        """Return the shared training settings with the variant's overrides."""
-        return self._training_with(self.overrides_of(method, variant))
+    def training_of(self, task: str, method: str, variant: str) -> TrainingSettings:
+        """Return the shared training settings with the task's steps, and over both what the variant says."""
+        of_task = {"steps": self.task_steps[task]} if task in self.task_steps else {}
+        return self._training_with(of_task, self.overrides_of(method, variant))
 
     def split_of(self, method: str, variant: str) -> str:
         """Return the name of the split that a variant is trained on: `default`, or the point's own name."""

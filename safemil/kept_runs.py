@@ -127,7 +127,7 @@ def _json(value: Mapping[str, Any]) -> str:
 def _training_origin(plan: Plan, run: Run) -> dict[str, str]:
     method, evaluation = str(run["method"]), plan.config.evaluation
     known = {
-        "training": plan.training_parameters(method, str(run["variant"])),
+        "training": plan.training_parameters(str(run["task"]), method, str(run["variant"])),
         "training_code": plan.training_code(method),
     }
     if evaluation.curve_points and run in plan.curve_runs():

@@ -242,15 +242,17 @@ class Plan:
         for run in runs:
             task, method, variant = str(run["task"]), str(run["method"]), str(run["variant"])
             key = (task, self.config.source, method, variant, int(run["seed"]))
-            found.append(ExpectedRun(*key, step=self._expected_step(method, variant), episodes=episodes))
+            found.append(
+                ExpectedRun(*key, step=self._expected_step(task, method, variant), episodes=episodes)
+            )
         return found
 
-    def _expected_step(self, method: str, variant: str) -> int | None:
+    def _expected_step(self, task: str, method: str, variant: str) -> int | None:
         """Return a policy's gradient steps: 0 for references, None for programs, which say it themselves."""
         if method in self.config.custom_methods:
             return None
         is_trained = method in self.config.methods
-        return self.config.training_of(method, variant).steps if is_trained else 0
+        return self.config.training_of(task, method, variant).steps if is_trained else 0
 
     def wanted_runs(self) -> list[WantedRun]:
         """Return the runs of `expected_runs` with their files, and what their records must state."""
@@ -260,25 +262,25 @@ class Plan:
         ]
 
     def _wanted(self, run: Run, expected: ExpectedRun) -> WantedRun:
-        method, variant = str(run["method"]), str(run["variant"])
+        task, method, variant = (str(run[name]) for name in ("task", "method", "variant"))
         episodes, record = (Path(self.path(file, **run)) for file in (paths.EPISODES, paths.RUN_RECORD))
         if method in self.config.custom_methods:
             settings = self.config.custom_methods[method][variant].settings
             return WantedRun(expected, episodes, record, {"settings": dict(settings)})
         if method in self.config.methods:
             data = Path(self.data_of(paths.TRAINING_DATA, run))
-            return WantedRun(expected, episodes, record, self._asked(method, variant), data)
+            return WantedRun(expected, episodes, record, self._asked(task, method, variant), data)
         shipped = (paths.SHIPPED_POLICIES, paths.SHIPPED_CARD) if method == BEHAVIOUR_REFERENCE else ()
         files = tuple(Path(self.path(file, **run)) for file in shipped)
         return WantedRun(expected, episodes, files=files)
 
-    def _asked(self, method: str, variant: str) -> dict[str, Any]:
+    def _asked(self, task: str, method: str, variant: str) -> dict[str, Any]:
         """Return the settings of a training as its record states them, the method's defaults filled in."""
         from safemil.methods.registry import find_method  # brings torch along
 
         given = self.config.overrides_of(method, variant).settings
         settings = find_method(method).settings_model.model_validate(given).model_dump(mode="json")
-        training = self.config.training_of(method, variant).model_dump(mode="json")
+        training = self.config.training_of(task, method, variant).model_dump(mode="json")
         return {"training": training, "settings": settings}
 
     def unconfigured_episodes(self) -> list[Path]:
@@ -339,9 +341,9 @@ class Plan:
             if name in CLAIMED_ABLATIONS
         }
 
-    def training_parameters(self, method: str, variant: str) -> str:
+    def training_parameters(self, task: str, method: str, variant: str) -> str:
         """Return what decides a training besides data and code, as a tracked parameter."""
-        training = self.config.training_of(method, variant).model_dump(mode="json")
+        training = self.config.training_of(task, method, variant).model_dump(mode="json")
         return tracked({"training": training, "settings": self.config.overrides_of(method, variant).settings})
 
     def all_training_parameters(self) -> str:
@@ -349,8 +351,9 @@ class Plan:
 
         A record that was taken up from the kept runs does not become newer when a setting changes.
         """
-        cells = {(str(run["method"]), str(run["variant"])) for run in self.trained_runs()}
-        return tracked({f"{method}/{name}": self.training_parameters(method, name) for method, name in cells})
+        names = ("task", "method", "variant")
+        cells = {tuple(str(run[name]) for name in names) for run in self.trained_runs()}
+        return tracked({"/".join(cell): self.training_parameters(*cell) for cell in cells})
 
     def split_parameters(self, split: str) -> str:
         """Return the settings of a split, as a tracked parameter."""

@@ -227,6 +227,8 @@ def test_methods_that_stand_in_one_statistic_have_one_budget(whole):
         match=r"different gradient steps[\s\S]*7 in swimmer_velocity/collected/bc/default; 1000 in .*safemil",
     ):
         check_same_budget(scores.assign(step=scores["step"].mask(is_bc, 7)))
+    on_one_task = scores["task"] == scores["task"].iloc[0]
+    check_same_budget(scores.assign(step=scores["step"].mask(on_one_task, 7)))  # every method on it alike
     with pytest.raises(UserError, match=r"different episodes per seed[\s\S]*4 in .*/random/default; 5 in"):
         check_same_budget(
             scores.assign(n_episodes=scores["n_episodes"].mask(scores["method"] == "random", 4))

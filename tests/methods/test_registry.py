@@ -34,7 +34,7 @@ def test_built_in_methods():
     assert find_method("safemil") is SafeMIL
     assert find_method("bc_safe") is find_oracle("bc_safe") is SafeBehaviorCloning
     assert find_method("coptidice") is find_oracle("coptidice") is COptiDICE
-    assert built_in_oracles() == ("bc_safe", "coptidice")
+    assert built_in_oracles() == ("bc_safe", "coptidice", "safemil_true_cost")
 
 
 def test_a_module_outside_the_package(write_module):

@@ -1,5 +1,6 @@
 """What the repository promises about itself: environments, schema, configurations, borders between rooms."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -14,6 +15,7 @@ from safemil.config import parse_config, schema_text
 from safemil.errors import UserError
 from safemil.methods.registry_names import built_in_methods
 from safemil.tasks import get_task, load_tasks
+from safemil.workflow import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ("config", "quick", "paper")
@@ -86,9 +88,36 @@ def test_paper_configuration_is_the_papers_scale() -> None:
 def test_learning_rates_follow_the_one_rule_of_the_fairness_page(name: str) -> None:
     config = parse_config(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), name)
     for method, variants in config.methods.items():
-        for variant in variants:
-            training = config.training_of(method, variant)
-            assert training.learning_rate == pytest.approx(min(1e-3, 10 / training.steps)), (method, variant)
+        for task, variant in itertools.product(config.tasks, variants):
+            training = config.training_of(task, method, variant)
+            cell = (task, method, variant)
+            assert training.learning_rate == pytest.approx(min(1e-3, 10 / training.steps)), cell
+
+
+def test_a_task_may_have_steps_of_its_own_for_every_method_alike() -> None:
+    raw = {
+        "run_name": "a",
+        "tasks": ["swimmer_velocity", "walker_velocity"],
+        "seeds": [0],
+        "methods": {"bc": {"default": {}, "short": {"training": {"steps": 7}}}, "bc_safe": {"default": {}}},
+        "training": {"steps": 100},
+        "task_steps": {"walker_velocity": 300},
+    }
+    config = parse_config(raw, "here")
+    cells = [("bc", "default"), ("bc", "short"), ("bc_safe", "default")]
+    steps = {task: [config.training_of(task, *cell).steps for cell in cells] for task in config.tasks}
+    assert steps == {"swimmer_velocity": [100, 7, 100], "walker_velocity": [300, 7, 300]}
+    plan = Plan(config)
+    expected = {(run.task, run.method, run.variant): run.step for run in plan.expected_runs()}
+    assert expected["walker_velocity", "bc", "default"] == 300
+    assert expected["walker_velocity", "bc", "short"] == 7
+    assert expected["swimmer_velocity", "bc_safe", "default"] == 100
+    for wrong, message in (
+        ({"ant_velocity": 3}, "not run: ant_velocity"),
+        ({"walker_velocity": 0}, "than 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            parse_config({**raw, "task_steps": wrong}, "here")
 
 
 def test_all_problems_of_a_configuration_at_once() -> None:

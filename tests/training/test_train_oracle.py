@@ -11,13 +11,19 @@ from safemil.files import sha256
 from safemil.methods.bc_safe import SafeBehaviorCloning
 from safemil.methods.coptidice import COptiDICE
 from safemil.methods.policy_file import read_policy
+from safemil.methods.safemil_true_cost import SafeMILTrueCost
 from safemil.training import train_oracle as module
 from safemil.training.provenance import source_digest
 from safemil.training.train import train
 from safemil.training.train_oracle import train_oracle
 from tests.training.conftest import OUTPUTS, TASK
 
-ORACLES = {"bc_safe": SafeBehaviorCloning, "coptidice": COptiDICE}
+ORACLES = {
+    "bc_safe": SafeBehaviorCloning,
+    "coptidice": COptiDICE,
+    "safemil_true_cost": SafeMILTrueCost,
+}
+ESTIMATES = {"bc_safe": {"preferred_transitions"}, "coptidice": {"lambda", "tau", "limit"}}
 
 
 @pytest.fixture(scope="module", params=list(ORACLES))
@@ -52,8 +58,7 @@ def test_the_record_says_that_it_is_an_oracle_and_on_which_labels(
     }
     assert record["code"] == source_digest("safemil.training.train_oracle", f"safemil.methods.{oracle}")
     assert record["transitions_per_policy_step"] == 2 * 4 * 3
-    expected = {"bc_safe": {"preferred_transitions"}, "coptidice": {"lambda", "tau", "limit"}}
-    assert set(record["estimates"]) == expected[oracle]
+    assert set(record["estimates"]) == ESTIMATES.get(oracle, set())
 
 
 class StoppedError(Exception):

@@ -44,8 +44,8 @@ def test_bag_size_varies_with_the_bags_fixed_and_with_the_segments_fixed() -> No
         (same, 128, "default"),
     ]
     for k in (1, 8, 16, 64, 128):
-        bags = config.training_of("safemil", f"k{k}")
-        segments = config.training_of("safemil", f"k{k}_same_segments")
+        bags = config.training_of("swimmer_velocity", "safemil", f"k{k}")
+        segments = config.training_of("swimmer_velocity", "safemil", f"k{k}_same_segments")
         assert (bags.bag_pairs, bags.bag_size) == (1, k)
         assert (segments.bag_pairs, segments.bag_size) == (128 // k, k)
         assert (bags.steps, bags.learning_rate) == (10_000, 1e-3)
@@ -74,11 +74,31 @@ def test_shipped_ablations_have_the_papers_values_and_share_the_default_runs(
 def test_points_keep_what_the_default_variant_changes() -> None:
     safemil = {"default": {"training": {"bag_pairs": 2}, "settings": {"temperature": 1.0}}}
     config = make(methods={"safemil": safemil}, training={"steps": 100})
-    assert config.training_of("safemil", "k64_same_segments").bag_pairs == 4
+    assert config.training_of("swimmer_velocity", "safemil", "k64_same_segments").bag_pairs == 4
     assert config.overrides_of("safemil", "k8").settings == {"temperature": 1.0}
     # Now 1.0 is the default, which is no point of this ablation, and 0.6 is not shared any more.
     assert (0.6, "beta0.6") in [(x, variant) for _, x, variant in variants(config, "beta")]
-    assert config.training_of("safemil", "beta0.6").steps == 100
+    assert config.training_of("swimmer_velocity", "safemil", "beta0.6").steps == 100
+
+
+def test_a_point_is_the_default_only_where_it_is_so_on_every_task_of_the_ablation() -> None:
+    """With other steps on a task, a point that states the steps is a run of its own."""
+    steps = {"x": 100, "variant": "steps100", "training": {"steps": 100}}
+    budget = {
+        "title": "Steps",
+        "axis": "steps",
+        "methods": ["safemil"],
+        "tasks": ["swimmer_velocity", "point_goal1"],
+        "series": {"default": {"points": [steps]}},
+    }
+    same = make(training={"steps": 100}, ablations={"budget": budget})
+    assert variants(same, "budget") == [("default", 100, "default")]
+    other = make(training={"steps": 100}, task_steps={"point_goal1": 200}, ablations={"budget": budget})
+    assert variants(other, "budget") == [("default", 100, "steps100")]
+    assert other.training_of("point_goal1", "safemil", "steps100").steps == 100
+    # Points that say nothing about steps are trained as the task says, and shared with the default as before.
+    assert variants(other, "h")[1] == ("number of segments fixed", 5, "default")
+    assert other.training_of("point_goal1", "safemil", "h10").steps == 200
 
 
 def test_the_split_of_a_point_is_its_own_only_where_it_differs() -> None:
@@ -95,7 +115,7 @@ def test_the_split_of_a_point_is_its_own_only_where_it_differs() -> None:
 def test_segments_that_cannot_be_kept_are_named() -> None:
     config = make(training={"bag_size": 100})
     with pytest.raises(UserError, match=r"divides the 100 segments[^$]*8 in the variant k8_same"):
-        config.training_of("safemil", "k8_same_segments")
+        config.training_of("swimmer_velocity", "safemil", "k8_same_segments")
 
 
 def test_an_ablation_needs_something_to_run() -> None:

@@ -32,7 +32,7 @@ rule train_method:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.policy).parent),
         settings=lambda wildcards: PLAN.training_parameters(
-            wildcards.method, wildcards.variant
+            wildcards.task, wildcards.method, wildcards.variant
         ),
         code=lambda wildcards: PLAN.training_code(wildcards.method),
     shell:
@@ -65,7 +65,7 @@ rule train_oracle:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.policy).parent),
         settings=lambda wildcards: PLAN.training_parameters(
-            wildcards.method, wildcards.variant
+            wildcards.task, wildcards.method, wildcards.variant
         ),
         code=lambda wildcards: PLAN.training_code(wildcards.method),
     shell:
