@@ -36,7 +36,6 @@ KNOWN_METHODS: tuple[MethodLabel, ...] = (
     MethodLabel("safemil", "SafeMIL", "learner"),
     MethodLabel("bc_safe", "BC-Safe", "oracle"),
     MethodLabel("coptidice", "COptiDICE", "oracle"),
-    MethodLabel("safemil_true_cost", "SafeMIL, true cost", "oracle"),
     MethodLabel("constrained_rl", "Constrained RL", "reference"),
     MethodLabel("random", "Random", "reference"),
 )
