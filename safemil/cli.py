@@ -485,6 +485,30 @@ def table_separability(config_path: Path, episodes: Path, directory: Path, cards
     write_separability_table(table, directory, run_name=config.run_name)
 
 
+@cli.command("table-selection")
+@CONFIG
+@click.option(
+    "--separability", type=PATH, required=True, help="separability.csv, which has the cost avoided."
+)
+@click.option("--directory", type=PATH, required=True, help="Folder for selection.csv, .md and .tex.")
+def table_selection(config_path: Path, separability: Path, directory: Path) -> None:
+    """Set what each method has learned, and what its weights leave, beside the cost that it avoids."""
+    from safemil import paths
+    from safemil.config import read_resolved
+    from safemil.evaluation.learned_cost_rows import gather_rows
+    from safemil.evaluation.selection_table import last_shares, selection_table, write_selection_table
+    from safemil.evaluation.separability_table import read_separability_table
+    from safemil.workflow import Plan
+
+    plan = Plan(read_resolved(config_path))
+    runs = plan.selection_runs()
+    keys = [(str(run["task"]), str(run["method"]), int(run["seed"])) for run in runs]
+    logs = dict(zip(keys, map(Path, plan.paths(paths.TRAINING_LOG, runs)), strict=True))
+    learned = gather_rows(map(Path, plan.paths(paths.LEARNED_COST, runs)))
+    table = selection_table(read_separability_table(separability), learned, last_shares(logs))
+    write_selection_table(table, directory, run_name=plan.config.run_name)
+
+
 @cli.command("table-aggregate")
 @CONFIG
 @click.option("--episodes", type=PATH, required=True, help="All episodes.")

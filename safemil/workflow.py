@@ -436,6 +436,15 @@ class Plan:
         """Fill a template for each extension; no file where no task has both bounds and a learner."""
         return [self.path(template, extension=each) for each in extensions] if self.bounded_tasks() else []
 
+    def selection_runs(self) -> list[Run]:
+        """Return the runs whose learned costs and weights are held against the cost that they avoid."""
+        tasks = self.bounded_tasks()
+        return [run for run in self.cost_runs(DEFAULT_VARIANT) if run["task"] in tasks] if tasks else []
+
+    def if_selection(self, template: str, extensions: Iterable[str]) -> list[str]:
+        """Fill a template for each extension; no file where there are no `selection_runs`."""
+        return [self.path(template, extension=each) for each in extensions] if self.selection_runs() else []
+
     def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no configured method learns a cost."""
         return [self.path(template, extension=each) for each in extensions] if self.cost_runs() else []

@@ -42,6 +42,7 @@ TABLE_COLUMNS = [
     *["task", "separability", "method", "source", "n_seeds", "n_episodes", "step"],
     *["cost", "avoided", "avoided_low", "avoided_high", "missing"],
 ]
+_UNDEFINED = {name: ["NaN"] for name in ["separability", "avoided", "avoided_low", "avoided_high"]}
 RANK_COLUMNS = ["method", "n_tasks", "spearman", "p_value"]
 
 # With 3 tasks even a perfect order has a p-value of 1/3; not worth a number.
@@ -71,6 +72,27 @@ def read_separability(cards: Iterable[Path]) -> dict[str, float]:
                 hint="remove it; `snakemake data` makes it anew",
             ) from problem
     return found
+
+
+def read_separability_table(path: Path) -> pd.DataFrame:
+    """Read separability.csv.
+
+    Raises:
+        UserError: the file cannot be read, or has other columns.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=_UNDEFINED)
+    except (OSError, ValueError) as problem:
+        raise UserError("no table of separability", found=repr(problem), where=path) from problem
+    if list(table.columns) != TABLE_COLUMNS:
+        raise UserError(
+            "not a table of separability",
+            expected=f"columns {', '.join(TABLE_COLUMNS)}",
+            found=", ".join(table.columns),
+            where=path,
+            hint="make it again: `snakemake table_separability`",
+        )
+    return table
 
 
 def avoided_share(cost: Strata, worst: Strata, best: Strata) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ def test_every_promised_file_is_there(finished: Project) -> None:
         *[f"results/tiny/{table}.parquet" for table in ("episodes", "curve_episodes", "runs")],
         *[
             f"results/tiny/tables/{t}.{e}"
-            for t in ("per_task", "aggregate", "separability")
+            for t in ("per_task", "aggregate", "separability", "selection")
             for e in ("csv", "md", "tex")
         ],
         *[f"results/tiny/claims.{e}" for e in ("md", "json")],
@@ -183,6 +183,7 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "table_per_task": 1,
         "table_aggregate": 1,
         "table_separability": 1,
+        "table_selection": 1,
         "table_fairness": 1,
         "figure_main": 1,
         "figure_plane": 1,
@@ -192,6 +193,7 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "figure_learned_cost": 1,
         "claims": 1,
         "render_learned_cost": 1,
+        "render_selection": 1,
         **PROVENANCE,
     }
 

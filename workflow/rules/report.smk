@@ -16,6 +16,9 @@ rule report_pages:
         lambda wildcards: PLAN.if_cost_is_learned(
             PLAN.path(paths.REPORT_PAGE, page="table_learned_cost"), [""]
         ),
+        lambda wildcards: PLAN.if_selection(
+            PLAN.path(paths.REPORT_PAGE, page="table_selection"), [""]
+        ),
 
 
 rule provenance:
@@ -113,6 +116,32 @@ rule render_learned_cost:
         f"{LOGS}/render_learned_cost.log",
     benchmark:
         f"{BENCHMARKS}/render_learned_cost.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        code=source_digest("safemil.report.html_page"),
+    shell:
+        "safemil pages --style {input.style:q} --page {input.table:q} {output:q} 2>&1 | tee {log:q}"
+
+
+# Like the one above.
+rule render_selection:
+    """Turn the table of what is learned and selected into a page of the report."""
+    input:
+        table=PLAN.path(paths.SELECTION_TABLE, extension="md"),
+        style=PAGE_STYLE,
+    output:
+        report(
+            PLAN.path(paths.REPORT_PAGE, page="table_selection"),
+            caption="../report/table_selection.rst",
+            category=CATEGORY["comparison"],
+            labels={"result": "Table: what is learned, what is left, cost avoided"},
+        ),
+    log:
+        f"{LOGS}/render_selection.log",
+    benchmark:
+        f"{BENCHMARKS}/render_selection.tsv"
     conda:
         ENVIRONMENT
     threads: 1

@@ -13,6 +13,9 @@ rule tables:
         PLAN.ablations_in_all(paths.ABLATION_TABLE, ["csv", "md", "tex"]),
         PLAN.path(paths.RUNS),
         PLAN.if_bounded(paths.SEPARABILITY_TABLE, ["csv", "md", "tex"]),
+        lambda wildcards: PLAN.if_selection(
+            paths.SELECTION_TABLE, ["csv", "md", "tex"]
+        ),
         PLAN.if_curves(paths.LEARNING_CURVES_TABLE, ["csv", "md"]),
         lambda wildcards: PLAN.if_cost_is_learned(
             paths.LEARNED_COST_TABLE, ["csv", "md", "tex"]
@@ -128,6 +131,32 @@ rule table_separability:
     shell:
         "safemil table-separability --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} {input.cards:q} 2>&1 | tee {log:q}"
+
+
+rule table_selection:
+    """Set what each method has learned, and what its weights leave, beside the cost that it avoids."""
+    input:
+        separability=PLAN.path(paths.SEPARABILITY_TABLE, extension="csv"),
+        logs=lambda wildcards: PLAN.paths(paths.TRAINING_LOG, PLAN.selection_runs()),
+        learned=lambda wildcards: PLAN.paths(paths.LEARNED_COST, PLAN.selection_runs()),
+    output:
+        csv=PLAN.path(paths.SELECTION_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.SELECTION_TABLE, extension="md"),
+        latex=PLAN.path(paths.SELECTION_TABLE, extension="tex"),
+    log:
+        f"{LOGS}/table_selection.log",
+    benchmark:
+        f"{BENCHMARKS}/table_selection.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        code=source_digest("safemil.evaluation.selection_table"),
+    shell:
+        "safemil table-selection --config {params.config:q} --separability {input.separability:q}"
+        " --directory {params.directory:q} 2>&1 | tee {log:q}"
 
 
 rule table_fairness:
