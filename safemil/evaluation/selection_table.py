@@ -172,7 +172,8 @@ def _avoided(row: Mapping[Any, Any]) -> str:
 def _rank(row: Mapping[Any, Any]) -> str:
     if np.isnan(row["mean_spearman"]):
         return UNDEFINED
-    return f"{row['mean_spearman']:z.2f} (p = {row['p_value']:.3f}, {row['n_tasks']} tasks)"
+    tasks = "task" if row["n_tasks"] == 1 else "tasks"
+    return f"{row['mean_spearman']:z.2f} (p = {row['p_value']:.3f}, {row['n_tasks']} {tasks})"
 
 
 def _legend(table: pd.DataFrame) -> Iterator[str]:

@@ -145,6 +145,7 @@ def test_without_a_learned_cost_there_is_no_table_of_it(editable: Project) -> No
     del configuration["methods"]["safemil"]
     (editable.directory / "tiny.yaml").write_text(yaml.safe_dump(configuration))
     of_it = {"table_learned_cost", "figure_learned_cost", "evaluate_cost", "render_learned_cost"}
+    of_it |= {"table_selection", "render_selection"}
     assert not of_it & set(editable.planned("all"))
 
 
@@ -158,6 +159,8 @@ def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Pr
         "figure_learned_cost": 1,
         "claims": 1,
         "render_learned_cost": 1,
+        "table_selection": 1,
+        "render_selection": 1,
         "render_pages": 1,
     }
 

@@ -75,7 +75,7 @@ def test_every_figure_and_every_table_is_in_it(report: Report, finished: Project
         f"results/tiny/report/{name}.html"
         for name in ("claims", "configuration", "runs", "split_point_circle2", "source_point_circle2")
     }
-    assert (len(figures), len(tables)) == (6, 9)
+    assert (len(figures), len(tables)) == (6, 10)
     assert set(report.results) == figures | tables | pages
     for path in report.results:
         assert report.content(path) == (finished.directory / path).read_bytes()
