@@ -13,9 +13,7 @@ rule tables:
         PLAN.ablations_in_all(paths.ABLATION_TABLE, ["csv", "md", "tex"]),
         PLAN.path(paths.RUNS),
         PLAN.if_bounded(paths.SEPARABILITY_TABLE, ["csv", "md", "tex"]),
-        lambda wildcards: PLAN.if_selection(
-            paths.SELECTION_TABLE, ["csv", "md", "tex"]
-        ),
+        lambda wildcards: PLAN.if_selection(paths.SELECTION_TABLE, ["csv", "md", "tex"]),
         PLAN.if_curves(paths.LEARNING_CURVES_TABLE, ["csv", "md"]),
         lambda wildcards: PLAN.if_cost_is_learned(
             paths.LEARNED_COST_TABLE, ["csv", "md", "tex"]
