@@ -169,7 +169,7 @@ def results_table(measurements: dict[str, Measurement], rate: float, steps: int)
         title=f"Update step, one thread, median of {steps}",
         caption=f"limit: {rate / 1e9:.1f} GFLOP/s, float32 products of size {MATRIX_SIZE} in the same run",
     )
-    table.add_column("method")
+    table.add_column("method", no_wrap=True, min_width=max(map(len, measurements)))
     for heading in ("draw, ms", "update, ms", "MFLOP", "limit, ms", "update / limit", "steps/s"):
         table.add_column(heading, justify="right")
     for method, measurement in measurements.items():
