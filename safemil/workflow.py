@@ -404,10 +404,13 @@ class Plan:
             )
         return runs
 
+    def _files_if(self, asked: object, template: str, extensions: Iterable[str]) -> list[str]:
+        return [self.path(template, extension=each) for each in extensions] if asked else []
+
     def if_curves(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no learning curve is asked for."""
         asked = self.config.evaluation.curve_points and self.trained_runs()
-        return [self.path(template, extension=each) for each in extensions] if asked else []
+        return self._files_if(asked, template, extensions)
 
     def cost_runs(self, variant: str | None = None) -> list[Run]:
         """Return the runs of the methods that learn a cost; of one variant if it is given."""
@@ -434,20 +437,20 @@ class Plan:
 
     def if_bounded(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no task has both bounds and a learner."""
-        return [self.path(template, extension=each) for each in extensions] if self.bounded_tasks() else []
+        return self._files_if(self.bounded_tasks(), template, extensions)
 
     def selection_runs(self) -> list[Run]:
         """Return the runs whose learned costs and weights are held against the cost that they avoid."""
         tasks = self.bounded_tasks()
-        return [run for run in self.cost_runs(DEFAULT_VARIANT) if run["task"] in tasks] if tasks else []
+        return [run for run in self.cost_runs(DEFAULT_VARIANT) if run["task"] in tasks]
 
     def if_selection(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where there are no `selection_runs`."""
-        return [self.path(template, extension=each) for each in extensions] if self.selection_runs() else []
+        return self._files_if(self.selection_runs(), template, extensions)
 
     def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no configured method learns a cost."""
-        return [self.path(template, extension=each) for each in extensions] if self.cost_runs() else []
+        return self._files_if(self.cost_runs(), template, extensions)
 
     def cost_code(self, method: str) -> str:
         """Return the digest of the code behind the scores of a learned cost."""

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from safemil.errors import UserError
+from safemil.evaluation.captions import amount
 from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, method_order, task_display
 from safemil.evaluation.plain_tables import latex_lines, markdown_lines
-from safemil.evaluation.separability_table import FEW_SEEDS
+from safemil.evaluation.separability_table import FEW_SEEDS, avoided_text
 from safemil.evaluation.table_latex import remark_lines
 from safemil.evaluation.table_markdown import escape
 from safemil.evaluation.table_text import TOO_FEW, UNDEFINED
@@ -140,33 +141,25 @@ def _mean_correlation(strata: list[_Stratum], seed: int) -> dict[str, float]:
         return {"mean_spearman": np.nan, "p_value": np.nan}
     generator = np.random.default_rng(seed)
     found = float(np.mean([x @ y for x, y in strata]))
-    drawn = [
-        np.stack([generator.permutation(x) for _ in range(PERMUTATIONS)]) @ y for x, y in strata
-    ]  # one array of correlations for each task
+    # One array of correlations for each task.
+    drawn = [generator.permuted(np.tile(x, (PERMUTATIONS, 1)), axis=1) @ y for x, y in strata]
     # The tolerance counts a permutation that gives the same order as one that does.
     extreme = np.abs(np.mean(drawn, axis=0)) >= abs(found) - 1e-12
     return {"mean_spearman": found, "p_value": float((1 + extreme.sum()) / (1 + PERMUTATIONS))}
 
 
-def _grid(table: pd.DataFrame) -> Iterator[list[str]]:
+def _grid(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[list[str]]:
     for task, rows in table.groupby("task", sort=False):
         in_order = sorted(rows.to_dict("records"), key=lambda row: method_order(str(row["method"])))
         for place, row in enumerate(in_order):
             name = task_display(str(task)) if place == 0 else ""
             numbers = [_number(row[predictor]) for predictor in PREDICTORS]
-            yield [name, method_label(str(row["method"])).display, *numbers, _avoided(row)]
-    ranks = {row["predictor"]: row for row in rank_correlations(table).to_dict("records")}
-    yield ["rank correlation", "with the cost avoided", *(_rank(ranks[name]) for name in PREDICTORS), ""]
+            yield [name, method_label(str(row["method"])).display, *numbers, avoided_text(row)]
+    yield ["rank correlation", "with the cost avoided", *map(_rank, ranks.to_dict("records")), ""]
 
 
 def _number(value: float) -> str:
     return UNDEFINED if pd.isna(value) else f"{value:.2f}"
-
-
-def _avoided(row: Mapping[Any, Any]) -> str:
-    if row["missing"]:
-        return TOO_FEW if row["missing"] == FEW_SEEDS else UNDEFINED
-    return f"{row['avoided']:z.2f} [{row['avoided_low']:z.2f}, {row['avoided_high']:z.2f}]"
 
 
 def _rank(row: Mapping[Any, Any]) -> str:
@@ -176,13 +169,11 @@ def _rank(row: Mapping[Any, Any]) -> str:
     return f"{row['mean_spearman']:z.2f} (p = {row['p_value']:.3f}, {row['n_tasks']} {tasks})"
 
 
-def _legend(table: pd.DataFrame) -> Iterator[str]:
+def _legend(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[str]:
     if table.empty:
         yield "No finished method has a learned cost and logs the share that its weights leave."
         return
-    seeds = " to ".join(map(str, sorted({table["n_seeds"].min(), table["n_seeds"].max()})))
-    steps = " and ".join(f"{step:,}" for step in sorted(table["step"].unique()))
-    yield f"Means over {seeds} seeds after {steps} gradient steps."
+    yield f"Means over {amount(table['n_seeds'], 'seed')} after {amount(table['step'], 'gradient step')}."
     yield (
         "Episode AUROC: how well the learned cost tells unsafe from safe episodes among held-out "
         "trajectories of the two classes of the data. 0.5 is chance, 1 without an error."
@@ -201,7 +192,7 @@ def _legend(table: pd.DataFrame) -> Iterator[str]:
         f"{MINIMUM_METHODS} methods; p from {PERMUTATIONS:,} permutations of the methods within tasks, "
         "two-sided. A description of these methods, and no proof of a cause."
     )
-    if not (table["missing"] == "").all() or rank_correlations(table)["mean_spearman"].isna().any():
+    if not (table["missing"] == "").all() or ranks["mean_spearman"].isna().any():
         yield f"{UNDEFINED}: undefined. {TOO_FEW}: {FEW_SEEDS}."
 
 
@@ -211,12 +202,13 @@ def _sources(table: pd.DataFrame) -> str:
 
 def selection_markdown(table: pd.DataFrame, run_name: str) -> str:
     """Return the table as a Markdown document."""
-    legend = [f"- {escape(line)}" for line in _legend(table)]
+    ranks = rank_correlations(table)
+    legend = [f"- {escape(line)}" for line in _legend(table, ranks)]
     heading = (
         f"# What is learned, what is left to imitate, and the cost avoided: run `{run_name}`, "
         f"source `{_sources(table)}`"
     )
-    grid = markdown_lines(HEADER, list(_grid(table)))
+    grid = markdown_lines(HEADER, list(_grid(table, ranks)))
     return "\n".join([heading, "", *grid, "", "## How to read it", "", *legend, ""])
 
 
@@ -226,9 +218,11 @@ def selection_latex(table: pd.DataFrame, run_name: str) -> str:
         "What is learned, what is left to imitate, and the cost avoided, "
         f"run {run_name}, source {_sources(table)}."
     )
-    lines = latex_lines(HEADER, list(_grid(table)), caption=caption, label="tab:selection", columns="llrrr")
+    ranks = rank_correlations(table)
+    grid = list(_grid(table, ranks))
+    lines = latex_lines(HEADER, grid, caption=caption, label="tab:selection", columns="llrrr")
     start = "% Generated from episode rows, learned costs and training logs; needs \\usepackage{booktabs}."
-    return "\n".join([start, "", *lines, "", *remark_lines(list(_legend(table))), ""])
+    return "\n".join([start, "", *lines, "", *remark_lines(list(_legend(table, ranks))), ""])
 
 
 def write_selection_table(table: pd.DataFrame, directory: Path, *, run_name: str) -> list[Path]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from safemil.errors import UserError
+from safemil.evaluation.captions import amount
 from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS, N_RESAMPLES, Strata, stratified_interval
 from safemil.evaluation.method_labels import (
     DEFAULT_VARIANT,
@@ -213,7 +214,7 @@ def _grid(table: pd.DataFrame) -> list[list[str]]:
     lines = []
     for task, rows in table.groupby("task", sort=False):
         by_method = {row["method"]: row for row in rows.to_dict("records")}
-        cells = [_cell(by_method[method]) if method in by_method else "" for method in methods]
+        cells = [avoided_text(by_method[method]) if method in by_method else "" for method in methods]
         lines.append([task_display(str(task)), _auroc(rows["separability"].iloc[0]), *cells])
     ranks = rank_correlations(table).to_dict("records")
     lines.append(["rank correlation", "", *(_rank(row) for row in ranks)])
@@ -224,7 +225,8 @@ def _auroc(value: float) -> str:
     return UNDEFINED if pd.isna(value) else f"{value:.3f}"
 
 
-def _cell(row: Mapping[Any, Any]) -> str:
+def avoided_text(row: Mapping[Any, Any]) -> str:
+    """Return the avoided share of a row with its interval, or what stands where there is none."""
     if row["missing"]:
         return TOO_FEW if row["missing"] == FEW_SEEDS else UNDEFINED
     # z turns a rounded -0.00 into 0.00
@@ -238,8 +240,7 @@ def _rank(row: Mapping[Any, Any]) -> str:
 
 
 def _legend(table: pd.DataFrame) -> Iterator[str]:
-    seeds = " to ".join(map(str, sorted({table["n_seeds"].min(), table["n_seeds"].max()})))
-    steps = " and ".join(f"{step:,}" for step in sorted(table["step"].unique()))
+    seeds, steps = amount(table["n_seeds"], "seed"), amount(table["step"], "gradient step")
     yield (
         "AUROC of pairs: how well a linear classifier tells pairs of non-preferred from pairs of preferred "
         "trajectories, one pair at a time, on trajectories that it was not trained on; from the data card. "
@@ -247,7 +248,7 @@ def _legend(table: pd.DataFrame) -> Iterator[str]:
     )
     yield (
         "Cells: share of the avoidable cost that a method avoids, (C_BC − C) / (C_BC − C_BC-Safe), of mean "
-        f"costs over {seeds} seeds after {steps} gradient steps [{100 * CONFIDENCE:g} % percentile bootstrap "
+        f"costs over {seeds} after {steps} [{100 * CONFIDENCE:g} % percentile bootstrap "
         "interval over the seeds of all three]. 0: as costly as BC-Unlabeled; 1: as BC-Safe, which imitates "
         "the preferred trajectories alone. It says nothing of the return."
     )

@@ -4,8 +4,9 @@
     w_i ~ exp(-C_i / beta), mean 1 over the batch              as SafeMIL's trajectory weights (Eq. 12)
     L_pi = mean_i w_i sum_t l_pi(s_t, a_t) / H
 
-What SafeMIL would reach if its cost network made no error: where this oracle does badly, the fault is one of
-the weights and not of the learned cost. No cost network is trained, and D_N is not used.
+What SafeMIL would reach if its cost network recovered the true cost without an error: where this oracle
+does worse than SafeMIL, a better recovery is not what SafeMIL needs. No cost network is trained, and D_N is
+not used.
 
 Source: the formulas of SafeMIL (arXiv 2511.08136); the comparison is ours and not the paper's.
 
