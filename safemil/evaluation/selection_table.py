@@ -173,7 +173,10 @@ def _legend(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[str]:
     if table.empty:
         yield "No finished method has a learned cost and logs the share that its weights leave."
         return
-    yield f"Means over {amount(table['n_seeds'], 'seed')} after {amount(table['step'], 'gradient step')}."
+    yield (
+        f"Means over {amount(table['n_seeds'], 'seed')} after {amount(table['step'], 'gradient step')}. "
+        "Tasks are in the order of the table of separability."
+    )
     yield (
         "Episode AUROC: how well the learned cost tells unsafe from safe episodes among held-out "
         "trajectories of the two classes of the data. 0.5 is chance, 1 without an error."

@@ -244,7 +244,7 @@ def _legend(table: pd.DataFrame) -> Iterator[str]:
     yield (
         "AUROC of pairs: how well a linear classifier tells pairs of non-preferred from pairs of preferred "
         "trajectories, one pair at a time, on trajectories that it was not trained on; from the data card. "
-        "0.5 is chance."
+        "0.5 is chance. The most separable task stands first."
     )
     yield (
         "Cells: share of the avoidable cost that a method avoids, (C_BC − C) / (C_BC − C_BC-Safe), of mean "
