@@ -81,11 +81,15 @@ def _cell_curve(cell: dict[str, Any], seeds: pd.DataFrame, n_resamples: int, see
 
 
 def in_reading_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Sort rows as tables do: the paper's order of tasks, learners before oracles, default variants first."""
+    """Sort rows as tables do: the paper's order of tasks, learners before oracles, default variants first.
+
+    A table without a column `task` is sorted by the rest.
+    """
 
     def key(position: int) -> tuple[Any, ...]:
         row = table.iloc[position]
-        return task_order(row["task"]), method_order(row["method"]), variant_order(row["variant"]), position
+        task = task_order(row["task"]) if "task" in table else None
+        return task, method_order(row["method"]), variant_order(row["variant"]), position
 
     return table.iloc[sorted(range(len(table)), key=key)].reset_index(drop=True)
 

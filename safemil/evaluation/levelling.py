@@ -138,9 +138,7 @@ def levelling_over_tasks(
         verdicts = [row[f"{quantity}_verdict"] for quantity in QUANTITIES]
         kind = method_label(str(row["method"])).kind
         rows.append({**row, "kind": kind, "levelled_off": levelled_off(verdicts)})
-    table = pd.DataFrame(rows, columns=OVER_TASKS_COLUMNS)
-    # The order of reading is that of tasks, methods and variants; here there is one task only.
-    return in_reading_order(table.assign(task="")).drop(columns="task")
+    return in_reading_order(pd.DataFrame(rows, columns=OVER_TASKS_COLUMNS))
 
 
 def _shares(

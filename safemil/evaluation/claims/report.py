@@ -176,7 +176,7 @@ def claims_markdown(claims: Sequence[Claim], inputs: ClaimInputs, judge: Judge, 
         f"Of {len(claims)} claims: {counts}.",
         "",
     ]
-    lines += [*_summary(claims), ""]
+    lines += ["## Verdicts", "", *_summary(claims), ""]
     for claim in claims:
         lines += _section(claim)
     lines += ["## How to read it", "", *(f"- {line}" for line in _how_to_read(judge)), ""]
