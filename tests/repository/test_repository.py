@@ -191,10 +191,10 @@ def test_task_table_agrees_with_the_names_of_the_dsrl_files() -> None:
         get_task("walker")
 
 
-def test_tables_of_the_front_page_are_those_of_the_pipeline() -> None:
-    """A block `<!-- FILE: HEADING -->` of the README is the table under that heading there, unchanged."""
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"<!-- (\S+): (.+?) -->\n(.+?)\n<!-- end -->", readme, re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_tables_shown_on_a_page_are_those_of_the_pipeline(page: str) -> None:
+    """A block `<!-- FILE: HEADING -->` is the table under that heading there, unchanged."""
+    blocks = re.findall(r"<!-- (\S+): (.+?) -->\n(.+?)\n<!-- end -->", (ROOT / page).read_text(), re.DOTALL)
     assert blocks
     for file, heading, shown in blocks:
         section = (ROOT / file).read_text().partition(f"\n## {heading}\n")[2]
