@@ -1,4 +1,4 @@
-"""The reference run: its committed tables, claims and figures are exactly what its committed episodes give."""
+"""The reference run: committed tables, claims and figures are exactly what the committed episodes give."""
 
 import shutil
 import subprocess
