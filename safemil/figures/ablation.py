@@ -159,6 +159,7 @@ def _draw_panel(
             axes.axhline(value, **line)
     if cost_limit is not None:
         axes.axhline(cost_limit, **_LIMIT_LINE)
+    axes.set_xmargin(0.025 * max(2, len(curves)))  # room for the points that stand beside their place
     for place, (series, method) in enumerate(curves):
         rows = panel[(panel["series"] == series) & (panel["method"] == method)]
         shift = _DODGE * (place - (len(curves) - 1) / 2)

@@ -74,6 +74,24 @@ def test_axes_state_what_they_show(invent) -> None:
     assert "Bars: 95 % bootstrap interval over seeds" in caption
 
 
+def test_every_point_of_many_curves_is_inside_the_axes(invent) -> None:
+    ablation = describe("log", [1, 8])
+    episodes = invent([TASK], ["safemil"], n_seeds=3)
+    shown = [
+        ShownPoint("safemil", "default", f"series {number}", float(x)) for number in range(5) for x in (1, 8)
+    ]
+    scores = main_table(episodes, n_resamples=100)
+    figure, _ = ablation_figure(episodes, ablation_table(scores, shown, [TASK]), scores, ablation)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        curves = [line for line in axes.get_lines() if line.get_marker() == "*"]
+        assert len(curves) == 5
+        for line in curves:
+            places = line.get_transform().transform(line.get_xydata())
+            left, right = places[:, 0].min(), places[:, 0].max()
+            assert axes.bbox.x0 < left < right < axes.bbox.x1
+
+
 def test_categories_stand_in_the_order_of_the_curve(invent) -> None:
     figure, plotted, _ = draw(invent, describe("categories", ["trajectory", "state-action"]))
     ticks = [label.get_text() for label in figure.axes[1].get_xticklabels()]
