@@ -26,9 +26,10 @@ from safemil.training.randomness import numpy_stream, torch_stream
 from safemil.training.settings import TrainingSettings
 
 GOLDEN = Path(__file__).with_name("golden.json")
+# float32 sums may be added up in another order on another processor, and training amplifies that: after 50
+# steps two kinds of processor were 6e-4 apart. What computes something else does so within 10 steps.
 STEPS = (0, 10, 50)
-# float32 sums may be added up in another order on another processor.
-RELATIVE_TOLERANCE = 1e-4
+RELATIVE_TOLERANCE, TOLERANCE_OF_LAST_STEP = 1e-4, 1e-2
 COMMAND = "python tests/methods/test_golden.py --update-golden"
 
 
@@ -109,7 +110,8 @@ def test_losses_are_the_golden_ones(method):
         step: list(losses) for step, losses in golden[method].items()
     }, message
     for step, losses in golden[method].items():
-        assert actual[step] == pytest.approx(losses, rel=RELATIVE_TOLERANCE), f"step {step}: {message}"
+        tolerance = TOLERANCE_OF_LAST_STEP if step == str(STEPS[-1]) else RELATIVE_TOLERANCE
+        assert actual[step] == pytest.approx(losses, rel=tolerance), f"step {step}: {message}"
 
 
 def test_the_golden_file_names_registered_methods_only():
