@@ -24,6 +24,7 @@ ORACLE_LABELS = TASK + "/data/{split}/oracle_labels.hdf5"
 HELD_OUT = TASK + "/data/held_out.hdf5"
 DATA_CARD = TASK + "/data/{split}/card.{extension}"
 DATA_OVERVIEW = "results/{run_name}/tables/data_overview.md"
+POLICY_SHARE_TABLE = "results/{run_name}/tables/policy_share.{extension}"
 
 RUN = TASK + "/{method}/{variant}/seed{seed}"
 POLICY = RUN + "/policy.safetensors"

@@ -271,6 +271,14 @@ def test_one_figure_is_redrawn_alone(editable: Project) -> None:
     assert set(editable.planned("figure_main")) == {"figure_main"}
 
 
+def test_what_policies_explain_is_computed_on_demand_from_the_collected_file(editable: Project) -> None:
+    editable.snakemake("policy_share", "--configfile", "tiny.yaml")
+    (row,) = pd.read_csv(editable.directory / "results/tiny/tables/policy_share.csv").to_dict("records")
+    card = json.loads((editable.directory / "data/collected/point_circle2_card/card.json").read_text())
+    assert row["n_episodes"] == card["sets"]["all"]["trajectories"]
+    assert row["n_policies"] <= int(card["attributes"]["policies"])
+
+
 def test_all_problems_of_a_configuration_are_reported_at_once(tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     (project.directory / "tiny.yaml").write_text(
