@@ -176,6 +176,8 @@ def write_policy_share(
     """
     rows = [policy_share(read_outline(path, task=task), settings, task.name) for task, path in files.items()]
     text = policy_share_markdown(rows, [task.paper_name for task in files], run_name)
-    csv = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False, lineterminator="\n")
+    csv = pd.DataFrame([asdict(row) for row in rows]).to_csv(
+        index=False, float_format="%.10g", na_rep="NaN", lineterminator="\n"
+    )
     texts = {"policy_share.csv": csv, "policy_share.md": text}
     return [write_text(directory / name, content) for name, content in texts.items()]
