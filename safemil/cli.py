@@ -236,13 +236,13 @@ def data_overview(config_path: Path, output: Path) -> None:
 def table_policy_share(config_path: Path, directory: Path) -> None:
     """Say how much of an episode's cost the policy that acted explains, for each task of collected data."""
     from safemil.config import read_resolved
-    from safemil.data.policy_share import write_policy_share
+    from safemil.evaluation.policy_share_table import write_policy_share_table
     from safemil.tasks import get_task
     from safemil.workflow import Plan
 
     plan = Plan(read_resolved(config_path))
     files = {get_task(task): Path(plan.source_data(task)) for task in plan.config.tasks}
-    write_policy_share(files, plan.config.split, directory, run_name=plan.config.run_name)
+    write_policy_share_table(files, plan.config.split, directory, run_name=plan.config.run_name)
 
 
 def _configured(

@@ -202,3 +202,26 @@ rule table_theory:
         code=source_digest("safemil.theory.table"),
     shell:
         "safemil theory --config {params.config:q} --directory {params.directory:q} 2>&1 | tee {log:q}"
+
+
+rule policy_share:
+    """Say how much of an episode's cost the policy that acted explains; on demand, for it needs the collected files."""
+    input:
+        data=[PLAN.source_data(task) for task in PLAN.config.tasks],
+    output:
+        csv=PLAN.path(paths.POLICY_SHARE_TABLE, extension="csv"),
+        markdown=PLAN.path(paths.POLICY_SHARE_TABLE, extension="md"),
+    log:
+        f"{LOGS}/policy_share.log",
+    benchmark:
+        f"{BENCHMARKS}/policy_share.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.csv).parent),
+        settings=PLAN.split_parameters("default"),
+        code=source_digest("safemil.evaluation.policy_share_table"),
+    shell:
+        "safemil table-policy-share --config {params.config:q} --directory {params.directory:q} 2>&1 | tee {log:q}"
