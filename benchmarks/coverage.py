@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from safemil.evaluation.aggregate import interquartile_mean, probability_of_improvement
-from safemil.evaluation.intervals import bootstrap_interval, stratified_interval
+from safemil.statistics.aggregate import interquartile_mean, probability_of_improvement
+from safemil.statistics.intervals import bootstrap_interval, stratified_interval
 
 SEEDS = (3, 5, 10)
 N_TASKS = 6

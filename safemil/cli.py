@@ -15,8 +15,8 @@ from safemil.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from safemil.config import Config
-    from safemil.evaluation.expected_runs import ExpectedRun
+    from safemil.plan.configuration import Config
+    from safemil.records.expected import ExpectedRun
     from safemil.training.train import RunRequest
 
 PATH = click.Path(path_type=Path)
@@ -53,7 +53,7 @@ def resolve(config_file: Path, output: Path) -> None:
     """Check CONFIG_FILE (YAML) and write it with every default filled in."""
     import yaml
 
-    from safemil.config import parse_config, write_resolved
+    from safemil.plan.configuration import parse_config, write_resolved
 
     if not config_file.is_file():
         raise UserError(
@@ -67,8 +67,8 @@ def resolve(config_file: Path, output: Path) -> None:
 @OUTPUT
 def schema(output: Path) -> None:
     """Write the JSON schema of the configuration."""
-    from safemil.config import schema_text
     from safemil.files import write_text
+    from safemil.plan.configuration import schema_text
 
     write_text(output, schema_text())
 
@@ -157,8 +157,8 @@ def download(
     from safemil.data.download import DEFAULT_RETRIES, Downloader
     from safemil.data.dsrl_table import DSRL_TABLE, published_file
     from safemil.data.published import provide
+    from safemil.progress import Progress
     from safemil.tasks import get_task
-    from safemil.training.progress import Progress
 
     task = get_task(task_name)
     published = published_file(task.dsrl_file, table or DSRL_TABLE)
@@ -184,8 +184,8 @@ def split(
     card_directory: Path,
 ) -> None:
     """Filter, draw D_N and D_U, and strip the labels off."""
-    from safemil.config import read_resolved
     from safemil.data.prepare import prepare
+    from safemil.plan.configuration import read_resolved
     from safemil.tasks import get_task
 
     config = read_resolved(config_path)
@@ -206,10 +206,10 @@ def split(
 def data_overview(config_path: Path, output: Path) -> None:
     """Compare the collected data of every task with what they were to reach."""
     from safemil import paths
-    from safemil.config import read_resolved
-    from safemil.data.overview import TaskFiles, write_overview
-    from safemil.kept_runs import find_kept_runs
-    from safemil.workflow import Plan
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.kept import find_kept_runs
+    from safemil.plan.rules import Plan
+    from safemil.tables.data_overview import TaskFiles, write_overview
 
     plan = Plan(read_resolved(config_path))
     kept = find_kept_runs(plan)
@@ -235,10 +235,10 @@ def data_overview(config_path: Path, output: Path) -> None:
 @click.option("--directory", type=PATH, required=True, help="Folder for policy_share.csv and .md.")
 def table_policy_share(config_path: Path, directory: Path) -> None:
     """Say how much of an episode's cost the policy that acted explains, for each task of collected data."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.policy_share_table import write_policy_share_table
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.tables.policy_share import write_policy_share_table
     from safemil.tasks import get_task
-    from safemil.workflow import Plan
 
     plan = Plan(read_resolved(config_path))
     files = {get_task(task): Path(plan.source_data(task)) for task in plan.config.tasks}
@@ -260,7 +260,7 @@ def _configured(
 
 
 def _run_request(config_path: Path, task: str, method: str, variant: str, seed: int) -> "RunRequest":
-    from safemil.config import read_resolved
+    from safemil.plan.configuration import read_resolved
     from safemil.training.train import RunRequest
 
     config = read_resolved(config_path)
@@ -334,8 +334,8 @@ def evaluate(
     output: Path,
 ) -> None:
     """Roll out a trained policy by its mean action; writes one row per episode."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.evaluate import evaluate_policy
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.evaluate import evaluate_policy
 
     config = read_resolved(config_path)
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
@@ -354,8 +354,8 @@ def accept_policy(
     config_path: Path, task_name: str, method: str, variant: str, seed: int, policy_path: Path, output: Path
 ) -> None:
     """Check a policy that a program of your own wrote, and record what is known of it."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.accept_policy import accept_policy as accept
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.accept_policy import accept_policy as accept
 
     config = read_resolved(config_path)
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
@@ -379,8 +379,8 @@ def evaluate_reference(
     output: Path,
 ) -> None:
     """Roll out the constrained behaviour policy or the random policy."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.evaluate import evaluate_reference as roll_out_reference
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.evaluate import evaluate_reference as roll_out_reference
     from safemil.tasks import get_task
 
     config = read_resolved(config_path)
@@ -398,10 +398,10 @@ def gather(
     files: tuple[Path, ...], config_path: Path | None, ablation: str | None, curves: bool, output: Path
 ) -> None:
     """Put the episode tables FILES into one, after checking that they are comparable and complete."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.completeness import check_complete
-    from safemil.evaluation.episodes import gather as gather_files
-    from safemil.evaluation.episodes import write_episodes
+    from safemil.plan.configuration import read_resolved
+    from safemil.records.completeness import check_complete
+    from safemil.records.episodes import gather as gather_files
+    from safemil.records.episodes import write_episodes
 
     if (config_path is None and (ablation or curves)) or (ablation and curves):
         raise click.UsageError("--ablation and --curves exclude each other and need --config")
@@ -414,7 +414,7 @@ def gather(
 
 def _expected_runs(config: "Config", ablation: str | None, curves: bool) -> "list[ExpectedRun]":
     """Return the runs of the configuration, of one of its ablations, or of its learning curves."""
-    from safemil.workflow import Plan
+    from safemil.plan.rules import Plan
 
     plan = Plan(config)
     if curves:
@@ -426,8 +426,8 @@ def _all_episodes(
     path: Path, config: "Config", *, ablation: str | None = None, curves: bool = False
 ) -> "pd.DataFrame":
     """Read a table of episodes and check that it is the configuration's, as `gather` does."""
-    from safemil.evaluation.completeness import check_complete
-    from safemil.evaluation.episodes import read_episodes
+    from safemil.records.completeness import check_complete
+    from safemil.records.episodes import read_episodes
 
     episodes = read_episodes(path)
     check_complete(episodes, _expected_runs(config, ablation, curves))
@@ -440,11 +440,11 @@ def _all_episodes(
 @click.option("--directory", type=PATH, required=True, help="Folder for main.csv, main.md, main.tex.")
 def table(config_path: Path, episodes: Path, directory: Path) -> None:
     """Compute the main table."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.captions import custom_method_notes
-    from safemil.evaluation.outputs import make_main_table
-    from safemil.evaluation.scores import reference_notes
-    from safemil.evaluation.tables import write_main_table
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.main_table import make_main_table
+    from safemil.statistics.scores import reference_notes
+    from safemil.tables.captions import custom_method_notes
+    from safemil.tables.main import write_main_table
 
     config = read_resolved(config_path)
     limit = config.evaluation.cost_limit
@@ -459,11 +459,11 @@ def table(config_path: Path, episodes: Path, directory: Path) -> None:
 @click.option("--directory", type=PATH, required=True, help="Folder for per_task.csv, .md and .tex.")
 def table_per_task(config_path: Path, episodes: Path, directory: Path) -> None:
     """Compute the main table with tasks across: one grid per score."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.captions import custom_method_notes
-    from safemil.evaluation.outputs import make_main_table
-    from safemil.evaluation.per_task import write_per_task_table
-    from safemil.evaluation.scores import reference_notes
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.main_table import make_main_table
+    from safemil.statistics.scores import reference_notes
+    from safemil.tables.captions import custom_method_notes
+    from safemil.tables.per_task import write_per_task_table
 
     config = read_resolved(config_path)
     limit = config.evaluation.cost_limit
@@ -479,14 +479,14 @@ def table_per_task(config_path: Path, episodes: Path, directory: Path) -> None:
 @click.argument("cards", nargs=-1, type=PATH)
 def table_separability(config_path: Path, episodes: Path, directory: Path, cards: tuple[Path, ...]) -> None:
     """Set the cost that each learner avoids beside the separability of the data, from their CARDS."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.scores import seed_scores
-    from safemil.evaluation.separability_table import (
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.statistics.scores import seed_scores
+    from safemil.tables.separability import (
         read_separability,
         separability_table,
         write_separability_table,
     )
-    from safemil.workflow import Plan
 
     config = read_resolved(config_path)
     rows = _all_episodes(episodes, config)
@@ -509,11 +509,11 @@ def table_separability(config_path: Path, episodes: Path, directory: Path, cards
 def table_selection(config_path: Path, separability: Path, directory: Path) -> None:
     """Set what each method has learned, and what its weights leave, beside the cost that it avoids."""
     from safemil import paths
-    from safemil.config import read_resolved
-    from safemil.evaluation.learned_cost_rows import gather_rows
-    from safemil.evaluation.selection_table import last_shares, selection_table, write_selection_table
-    from safemil.evaluation.separability_table import read_separability_table
-    from safemil.workflow import Plan
+    from safemil.learned_cost.rows import gather_rows
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.tables.selection import last_shares, selection_table, write_selection_table
+    from safemil.tables.separability import read_separability_table
 
     plan = Plan(read_resolved(config_path))
     runs = plan.selection_runs()
@@ -530,11 +530,11 @@ def table_selection(config_path: Path, separability: Path, directory: Path) -> N
 @click.option("--directory", type=PATH, required=True, help="Folder for aggregate.csv, .md and .tex.")
 def table_aggregate(config_path: Path, episodes: Path, directory: Path) -> None:
     """Compute the statistics over all tasks."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.aggregate_table import aggregate_table, cells_of, left_out
-    from safemil.evaluation.aggregate_text import write_aggregate_table
-    from safemil.evaluation.captions import custom_method_notes
-    from safemil.evaluation.scores import relative_seed_scores
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.over_tasks import aggregate_table, cells_of, left_out
+    from safemil.statistics.scores import relative_seed_scores
+    from safemil.tables.aggregate import write_aggregate_table
+    from safemil.tables.captions import custom_method_notes
 
     config = read_resolved(config_path)
     limit = config.evaluation.cost_limit
@@ -569,12 +569,12 @@ def claims(
     directory: Path,
 ) -> None:
     """Decide the paper's claims; what is not given makes claims `not measured`."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.claims.inputs import ClaimInputs, SeedScores, Table, read_ablation
-    from safemil.evaluation.claims.parts import Judge
-    from safemil.evaluation.claims.report import write_claims
-    from safemil.evaluation.learned_cost_table import read_learned_cost_table
-    from safemil.evaluation.scores import relative_seed_scores
+    from safemil.claims.inputs import ClaimInputs, SeedScores, Table, read_ablation
+    from safemil.claims.parts import Judge
+    from safemil.claims.report import write_claims
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.learned_cost import read_learned_cost_table
+    from safemil.statistics.scores import relative_seed_scores
     from safemil.theory.table import read_theory_table
 
     config = read_resolved(config_path)
@@ -598,15 +598,15 @@ def claims(
 @click.option("--directory", type=PATH, required=True, help="Folder for NAME.png, NAME.pdf, NAME.csv.")
 def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> None:
     """Draw the figure NAME."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.aggregate_table import cells_of
-    from safemil.evaluation.outputs import make_main_table
-    from safemil.evaluation.profiles import performance_profiles
-    from safemil.evaluation.scores import relative_seed_scores
     from safemil.figures.main_comparison import main_comparison
     from safemil.figures.plane import plane
     from safemil.figures.profiles import profiles_figure
     from safemil.figures.style import save_figure
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.main_table import make_main_table
+    from safemil.statistics.over_tasks import cells_of
+    from safemil.statistics.profiles import performance_profiles
+    from safemil.statistics.scores import relative_seed_scores
 
     config = read_resolved(config_path)
     settings, rows = config.evaluation, _all_episodes(episodes, config)
@@ -625,9 +625,9 @@ def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> Non
 @click.option("--figures", type=PATH, required=True, help="Folder for main.* and plane.* as figures.")
 def partial(config_path: Path, directory: Path, figures: Path) -> None:
     """Make the main tables and figures of the runs that are finished so far."""
-    from safemil.config import read_resolved
-    from safemil.partial import make_partial
-    from safemil.workflow import Plan
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.report.partial import make_partial
 
     for path in make_partial(Plan(read_resolved(config_path)), directory, figures):
         click.echo(path)
@@ -640,10 +640,10 @@ def partial(config_path: Path, directory: Path, figures: Path) -> None:
 @click.option("--directory", type=PATH, required=True, help="Folder for ablation_NAME.csv, .md and .tex.")
 def table_ablation(name: str, config_path: Path, episodes: Path, directory: Path) -> None:
     """Compute the scores at every point of the ablation NAME."""
-    from safemil.ablation_runs import ablation_runs
-    from safemil.config import read_resolved
-    from safemil.evaluation.ablation_table import ablation_table, write_ablation_table
-    from safemil.evaluation.outputs import make_main_table
+    from safemil.plan.ablation_cells import ablation_runs
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.main_table import make_main_table
+    from safemil.tables.ablation import ablation_table, write_ablation_table
 
     config = read_resolved(config_path)
     runs, limit = ablation_runs(config, name), config.evaluation.cost_limit
@@ -660,12 +660,12 @@ def table_ablation(name: str, config_path: Path, episodes: Path, directory: Path
 @click.option("--directory", type=PATH, required=True, help="Folder for ablation_NAME.png, .pdf and .csv.")
 def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Path) -> None:
     """Draw the ablation NAME."""
-    from safemil.ablation_runs import ablation_runs
-    from safemil.config import read_resolved
-    from safemil.evaluation.ablation_table import ablation_table
-    from safemil.evaluation.outputs import make_main_table
     from safemil.figures.ablation import ablation_figure
     from safemil.figures.style import save_figure
+    from safemil.plan.ablation_cells import ablation_runs
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.main_table import make_main_table
+    from safemil.tables.ablation import ablation_table
 
     config = read_resolved(config_path)
     runs, rows = ablation_runs(config, name), _all_episodes(episodes, config, ablation=name)
@@ -683,9 +683,9 @@ def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Pat
 @click.argument("files", nargs=-1, required=True)
 def keep(config_path: Path, origin: str, output: Path, files: tuple[str, ...]) -> None:
     """Copy FILES of a finished run to those that are kept, with their origin."""
-    from safemil import kept_runs
-    from safemil.config import read_resolved
-    from safemil.workflow import Plan
+    from safemil.plan import kept as kept_runs
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
 
     kept_runs.keep(Plan(read_resolved(config_path)), files, origin, output)
 
@@ -695,9 +695,9 @@ def keep(config_path: Path, origin: str, output: Path, files: tuple[str, ...]) -
 @click.option("--digest", help="Of what is to be taken up; something else is an error.")
 def take_up(config_path: Path, digest: str | None) -> None:
     """Bring back the kept runs that the configuration asks for and that were not made here."""
-    from safemil import kept_runs
-    from safemil.config import read_resolved
-    from safemil.workflow import Plan
+    from safemil.plan import kept as kept_runs
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
 
     kept = kept_runs.find_kept_runs(Plan(read_resolved(config_path)))
     if digest not in (None, kept.digest()):
@@ -717,11 +717,11 @@ def take_up(config_path: Path, digest: str | None) -> None:
 def fairness(config_path: Path, directory: Path) -> None:
     """Compute the table of what every method was given, from the records of all configured runs."""
     from safemil import paths
-    from safemil.config import read_resolved
-    from safemil.evaluation.fairness_text import write_fairness_table
-    from safemil.evaluation.finished_runs import check_records
-    from safemil.evaluation.run_records import read_peak_memory, read_run_record, record_frame
-    from safemil.workflow import Plan
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.records.finished import check_records
+    from safemil.records.training_records import read_peak_memory, read_run_record, record_frame
+    from safemil.tables.fairness import write_fairness_table
 
     plan = Plan(read_resolved(config_path))
     check_records(plan.wanted_runs())
@@ -736,7 +736,7 @@ def fairness(config_path: Path, directory: Path) -> None:
 @click.option("--directory", type=PATH, required=True, help="Folder for theory.csv and theory.md.")
 def theory(config_path: Path, directory: Path) -> None:
     """Check Lemma 1 and Theorem 1 by drawing bags."""
-    from safemil.config import read_resolved
+    from safemil.plan.configuration import read_resolved
     from safemil.theory.table import write_theory_table
 
     config = read_resolved(config_path)
@@ -764,8 +764,8 @@ def figure_theory(table_path: Path, directory: Path) -> None:
 @OUTPUT
 def held_out(config_path: Path, task_name: str, data_path: Path, labels_path: Path, output: Path) -> None:
     """Draw trajectories that are neither in D_N nor in D_U, to judge learned costs on."""
-    from safemil.config import read_resolved
     from safemil.data.held_out import hold_out
+    from safemil.plan.configuration import read_resolved
     from safemil.tasks import get_task
 
     config = read_resolved(config_path)
@@ -797,8 +797,8 @@ def evaluate_cost(
     **files: Path,
 ) -> None:
     """Score the learned cost of a run on held-out trajectories."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.learned_cost import evaluate_cost as evaluate_run
+    from safemil.learned_cost.measure import evaluate_cost as evaluate_run
+    from safemil.plan.configuration import read_resolved
     from safemil.training.restore import RunFiles
 
     limit = read_resolved(config_path).evaluation.cost_limit
@@ -813,12 +813,12 @@ def evaluate_cost(
 @click.option("--directory", type=PATH, required=True, help="Folder for learned_cost.csv, .md and .tex.")
 def table_learned_cost(config_path: Path, files: tuple[Path, ...], directory: Path) -> None:
     """Compute the table of learned costs from the scores FILES."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.completeness import check_learned_costs
-    from safemil.evaluation.learned_cost_rows import gather_rows
-    from safemil.evaluation.learned_cost_table import learned_cost_table
-    from safemil.evaluation.learned_cost_text import write_learned_cost_table
-    from safemil.workflow import Plan
+    from safemil.learned_cost.rows import gather_rows
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.records.completeness import check_learned_costs
+    from safemil.statistics.learned_cost import learned_cost_table
+    from safemil.tables.learned_cost import write_learned_cost_table
 
     config = read_resolved(config_path)
     settings, rows = config.evaluation, gather_rows(files)
@@ -834,9 +834,9 @@ def table_learned_cost(config_path: Path, files: tuple[Path, ...], directory: Pa
 @click.option("--directory", type=PATH, required=True, help="Folder for learned_cost.png, .pdf and .csv.")
 def figure_learned_cost(files: tuple[Path, ...], directory: Path) -> None:
     """Draw learned and true costs along the episodes in the traces FILES."""
-    from safemil.evaluation.learned_cost_rows import gather_traces
     from safemil.figures.learned_cost import learned_cost_figure
     from safemil.figures.style import save_figure
+    from safemil.learned_cost.rows import gather_traces
 
     drawn, plotted = learned_cost_figure(gather_traces(files))
     save_figure(drawn, plotted, directory / "learned_cost")
@@ -862,8 +862,8 @@ def evaluate_curve(
     output: Path,
 ) -> None:
     """Roll out the policies kept along a training; writes one row per policy and episode."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.evaluate_curve import evaluate_curve as evaluate_run
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.evaluate_curve import evaluate_curve as evaluate_run
 
     config = read_resolved(config_path)
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
@@ -877,9 +877,9 @@ def evaluate_curve(
 @click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.csv and .md.")
 def table_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
     """Say which learning curves have levelled off."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.learning_curves_text import write_learning_curves_table
-    from safemil.evaluation.levelling import levelling_over_tasks, levelling_table
+    from safemil.plan.configuration import read_resolved
+    from safemil.statistics.levelling import levelling_over_tasks, levelling_table
+    from safemil.tables.learning_curves import write_learning_curves_table
 
     config = read_resolved(config_path)
     points, finals = _all_episodes(curves, config, curves=True), _all_episodes(episodes, config)
@@ -896,9 +896,9 @@ def table_learning_curves(config_path: Path, curves: Path, episodes: Path, direc
 @click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.png, .pdf and .csv.")
 def figure_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
     """Draw return and cost over the steps of the training."""
-    from safemil.config import read_resolved
     from safemil.figures.learning_curves import learning_curves
     from safemil.figures.style import save_figure
+    from safemil.plan.configuration import read_resolved
 
     config = read_resolved(config_path)
     points, finals = _all_episodes(curves, config, curves=True), _all_episodes(episodes, config)
@@ -912,10 +912,10 @@ def figure_learning_curves(config_path: Path, curves: Path, episodes: Path, dire
 @OUTPUT
 def gather_runs(records: tuple[Path, ...], config_path: Path | None, output: Path) -> None:
     """Put what the run.json RECORDS say into one table, a row per run."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.finished_runs import check_records
-    from safemil.evaluation.runs import gather_records, write_runs
-    from safemil.workflow import Plan
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.records.finished import check_records
+    from safemil.records.trainings import gather_records, write_runs
 
     if config_path is not None:
         check_records(Plan(read_resolved(config_path)).wanted_runs())
@@ -928,7 +928,7 @@ def gather_runs(records: tuple[Path, ...], config_path: Path | None, output: Pat
 @OUTPUT
 def export(table: Path, runs: Path | None, output: Path) -> None:
     """Write TABLE, episodes or runs in Parquet, as CSV; numbers as exact as they are."""
-    from safemil.evaluation.export import export_csv
+    from safemil.records.export import export_csv
 
     export_csv(table, output, runs)
 
@@ -939,8 +939,8 @@ def export(table: Path, runs: Path | None, output: Path) -> None:
 @click.option("--directory", type=PATH, required=True, help="Folder for configuration.md and runs.md.")
 def provenance(config_path: Path, runs: Path, directory: Path) -> None:
     """Write the resolved configuration with versions, commits and seeds, and the list of trainings."""
-    from safemil.config import read_resolved
-    from safemil.evaluation.runs import read_runs
+    from safemil.plan.configuration import read_resolved
+    from safemil.records.trainings import read_runs
     from safemil.report.provenance_pages import write_provenance
 
     write_provenance(read_resolved(config_path).model_dump(mode="json"), read_runs(runs), directory)
@@ -979,8 +979,8 @@ def compare(run_a: str, run_b: str, output: Path | None, fail_on_change: bool) -
     """
     from dataclasses import replace
 
-    from safemil.evaluation import run_comparison_text as text
-    from safemil.evaluation.run_comparison import CHANGED, compare_runs
+    from safemil.statistics.changes import CHANGED, compare_runs
+    from safemil.tables import changes as text
 
     if output:
         text.check_suffix(output)

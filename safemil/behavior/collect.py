@@ -23,11 +23,11 @@ from safemil.data.hdf5 import write_labelled
 from safemil.data.trajectories import LabelledTrajectories, Trajectories
 from safemil.errors import UserError
 from safemil.files import sha256
+from safemil.progress import Progress
+from safemil.records.provenance import versions
 from safemil.simulator.rollout import ActionNoise, Episode, roll_out
 from safemil.simulator.seeds import COLLECTION_SEEDS
 from safemil.tasks import Task
-from safemil.training.progress import Progress
-from safemil.training.provenance import versions
 
 
 @dataclass(frozen=True)

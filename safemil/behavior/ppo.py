@@ -25,8 +25,8 @@ from safemil.behavior.penalised import PenalisedTask
 from safemil.behavior.settings import BehaviorRun, value_at
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.files import write_text
+from safemil.progress import Progress
 from safemil.tasks import get_task
-from safemil.training.progress import Progress
 
 HIDDEN_SIZES = (64, 64)
 EPOCHS = 10

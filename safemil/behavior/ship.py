@@ -18,11 +18,11 @@ from safemil.behavior.collect_settings import CollectSettings
 from safemil.behavior.settings import RunGroup
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.files import write_text
+from safemil.progress import Progress
+from safemil.records.provenance import commit, versions
 from safemil.simulator.rollout import ActionNoise, roll_out
 from safemil.simulator.seeds import SELECTION_SEEDS
 from safemil.tasks import Task
-from safemil.training.progress import Progress
-from safemil.training.provenance import commit, versions
 
 COST_LIMIT = 25.0
 # Aimed at below the limit, so that the reference still meets it on episodes it was not chosen by.

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from safemil.ablations import Ablation
+from safemil.catalogue import DEFAULT_VARIANT, method_label, task_display
 from safemil.errors import UserError
-from safemil.evaluation.captions import budget_sentence
-from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.evaluation.method_labels import DEFAULT_VARIANT, method_label, task_display
-from safemil.evaluation.references import RANDOM_REFERENCE, constrained_reference_of
-from safemil.evaluation.scores import COST_LIMIT, seed_scores
 from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure, put_caption
+from safemil.plan.ablations import Ablation
+from safemil.references import RANDOM_REFERENCE, constrained_reference_of
+from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
+from safemil.statistics.scores import COST_LIMIT, seed_scores
+from safemil.tables.captions import budget_sentence
 
 QUANTITIES = {"cost": "cost per episode", "return": "return per episode"}
 PLOTTED_COLUMNS = [

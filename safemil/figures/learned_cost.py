@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from safemil.errors import UserError
-from safemil.evaluation.method_labels import (
+from safemil.catalogue import (
     DEFAULT_VARIANT,
     method_label,
     method_order,
     task_display,
     task_order,
 )
+from safemil.errors import UserError
 from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure, put_caption
 
 PLOTTED_COLUMNS = [

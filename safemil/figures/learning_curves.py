@@ -9,18 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from safemil.errors import UserError
-from safemil.evaluation.captions import amount
-from safemil.evaluation.curves import QUANTITIES, check_same_runs, curve_means, reference_means, without_curve
-from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.evaluation.method_labels import (
+from safemil.catalogue import (
     DEFAULT_VARIANT,
     method_label,
     method_order,
     task_display,
     task_order,
 )
-from safemil.evaluation.settings import EvaluationSettings
+from safemil.errors import UserError
 from safemil.figures.style import (
     COLUMN_WIDTH,
     KEY_BELOW,
@@ -31,6 +27,10 @@ from safemil.figures.style import (
     new_figure,
     put_caption,
 )
+from safemil.rollouts.settings import EvaluationSettings
+from safemil.statistics.curves import QUANTITIES, check_same_runs, curve_means, reference_means, without_curve
+from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
+from safemil.tables.captions import amount
 
 PLOTTED_COLUMNS = [
     *["task", "source", "method", "variant", "quantity", "element", "step"],

@@ -9,19 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from safemil.errors import UserError
-from safemil.evaluation.captions import budget_sentence, is_partial, oracle_sentence, partial_mark
-from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.evaluation.method_labels import (
+from safemil.catalogue import (
     DEFAULT_VARIANT,
     method_label,
     method_order,
     task_display,
     task_order,
 )
-from safemil.evaluation.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
-from safemil.evaluation.scores import COST_LIMIT, second_reference_tasks
-from safemil.evaluation.table_text import seeds_text
+from safemil.errors import UserError
 from safemil.figures.seed_points import seed_points
 from safemil.figures.style import (
     BLANK,
@@ -33,6 +28,11 @@ from safemil.figures.style import (
     new_figure,
     put_caption,
 )
+from safemil.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
+from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
+from safemil.statistics.scores import COST_LIMIT, second_reference_tasks
+from safemil.tables.captions import budget_sentence, is_partial, oracle_sentence, partial_mark
+from safemil.tables.text import seeds_text
 
 QUANTITIES = {"return": "return", "cost": "cost", "cvar20": "CVaR@20 % of cost"}
 

@@ -7,12 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from safemil.catalogue import method_label, task_display
 from safemil.errors import UserError
-from safemil.evaluation.captions import budget_sentence, oracle_sentence
-from safemil.evaluation.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.evaluation.method_labels import method_label, task_display
-from safemil.evaluation.profiles import PROFILED_SCORES
 from safemil.figures.style import TEXT_WIDTH, figure_style, method_style, new_figure, put_caption
+from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
+from safemil.statistics.profiles import PROFILED_SCORES
+from safemil.tables.captions import budget_sentence, oracle_sentence
 
 _AXES = {
     "return_norm": ("Return", "normalised return, τ", "share of runs above τ"),

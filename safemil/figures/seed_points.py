@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from safemil.errors import UserError
-from safemil.evaluation.scores import seed_scores
+from safemil.statistics.scores import seed_scores
 
 _KEY = ["task", "source", "method", "variant", "step"]
 

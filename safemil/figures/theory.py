@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from safemil.errors import UserError
-from safemil.evaluation.intervals import CONFIDENCE
 from safemil.figures.style import COLUMN_WIDTH, figure_style, new_figure, put_caption
+from safemil.statistics.intervals import CONFIDENCE
 from safemil.theory.bags import COST_LAWS, order_probability, preferred_probability
 from safemil.theory.table import LEMMA, THEOREM
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safemil import paths
-from safemil.config import DEFAULT_VARIANT
-from safemil.kept_runs import KeptRuns
+from safemil.plan.configuration import DEFAULT_VARIANT
+from safemil.plan.kept import KeptRuns
+from safemil.plan.rules import Plan
 from safemil.tasks import get_task
-from safemil.workflow import Plan
 
 # Snakemake sorts categories by their names; the numbers put them in the order of reading.
 CATEGORY = {

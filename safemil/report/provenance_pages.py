@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from safemil.evaluation.plain_tables import markdown_lines
 from safemil.files import write_text
-from safemil.training.provenance import commit, versions
+from safemil.records.provenance import commit, versions
+from safemil.tables.plain import markdown_lines
 
 _RUN_COLUMNS = {
     "task": "task",
@@ -36,7 +36,7 @@ def write_provenance(config: Mapping[str, Any], runs: pd.DataFrame, directory: P
 
     Args:
         config: the resolved configuration, as plain values.
-        runs: one row per training (`safemil.evaluation.runs`).
+        runs: one row per training (`safemil.records.trainings`).
         directory: where they go.
     """
     return [

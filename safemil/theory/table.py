@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from safemil.errors import UserError
-from safemil.evaluation.intervals import CONFIDENCE
-from safemil.evaluation.tables import csv_text
 from safemil.files import write_text
+from safemil.statistics.intervals import CONFIDENCE
+from safemil.tables.main import csv_text
 from safemil.theory.bags import (
     COST_LAWS,
     CostLaw,

@@ -24,14 +24,14 @@ from safemil.methods.learner import Learner, MethodSettings
 from safemil.methods.policy_file import PolicyMetadata, write_networks, write_policy
 from safemil.methods.registry import find_learner
 from safemil.methods.registry_names import module_name
+from safemil.progress import Progress
+from safemil.records.identity import run_id
+from safemil.records.provenance import commit, modules_behind, source_digest, versions
 from safemil.training.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
 from safemil.training.kept_policies import KeptPolicies, curve_steps
 from safemil.training.loop import TrainingLog, TrainingState, run_steps
 from safemil.training.network_record import describe_networks, gradient_steps
-from safemil.training.progress import Progress
-from safemil.training.provenance import commit, modules_behind, source_digest, versions
 from safemil.training.randomness import numpy_stream, torch_stream
-from safemil.training.run_identity import run_id
 from safemil.training.settings import TrainingSettings
 
 CHECKPOINT_NAME = "checkpoint.pt"

@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from safemil.ablation_runs import ShownPoint
-from safemil.ablations import Ablation
 from safemil.errors import UserError
-from safemil.evaluation.ablation_table import ablation_table
-from safemil.evaluation.scores import main_table
 from safemil.figures.ablation import PLOTTED_COLUMNS, ablation_figure
+from safemil.plan.ablation_cells import ShownPoint
+from safemil.plan.ablations import Ablation
+from safemil.statistics.scores import main_table
+from safemil.tables.ablation import ablation_table
 
 TASK = "swimmer_velocity"
 

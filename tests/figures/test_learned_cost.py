@@ -6,9 +6,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from safemil.errors import UserError
-from safemil.evaluation.learned_cost_rows import TRACE_COLUMNS, gather_traces, write_traces
 from safemil.figures.learned_cost import PLOTTED_COLUMNS, WINDOW, learned_cost_figure
 from safemil.figures.style import COLUMN_WIDTH, method_style, save_figure
+from safemil.learned_cost.rows import TRACE_COLUMNS, gather_traces, write_traces
 
 LENGTH = 50
 

@@ -6,10 +6,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from safemil.errors import UserError
-from safemil.evaluation.scores import seed_scores
-from safemil.evaluation.settings import EvaluationSettings
 from safemil.figures.learning_curves import PLOTTED_COLUMNS, learning_curves
 from safemil.figures.style import COLUMN_WIDTH, method_style, save_figure
+from safemil.rollouts.settings import EvaluationSettings
+from safemil.statistics.scores import seed_scores
 
 TASKS = [
     *["walker_velocity", "swimmer_velocity", "ant_velocity"],

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from safemil.errors import UserError
-from safemil.evaluation.scores import main_table, seed_scores
 from safemil.figures.main_comparison import PLOTTED_COLUMNS, main_comparison
 from safemil.figures.style import method_style, save_figure
+from safemil.statistics.scores import main_table, seed_scores
 
 TASKS = [
     *["walker_velocity", "swimmer_velocity", "ant_velocity"],

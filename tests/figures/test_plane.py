@@ -6,9 +6,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from safemil.errors import UserError
-from safemil.evaluation.scores import main_table, seed_scores
 from safemil.figures.plane import PLOTTED_COLUMNS, plane
 from safemil.figures.style import COLUMN_WIDTH, method_style, save_figure
+from safemil.statistics.scores import main_table, seed_scores
 
 TASKS = [
     *["walker_velocity", "swimmer_velocity", "ant_velocity"],

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from safemil.errors import UserError
-from safemil.evaluation.aggregate_table import cells_of
-from safemil.evaluation.profiles import PROFILE_COLUMNS, performance_profiles
-from safemil.evaluation.scores import relative_seed_scores
-from safemil.evaluation.settings import EvaluationSettings
 from safemil.figures.profiles import profiles_figure
 from safemil.figures.style import method_style, save_figure
+from safemil.rollouts.settings import EvaluationSettings
+from safemil.statistics.over_tasks import cells_of
+from safemil.statistics.profiles import PROFILE_COLUMNS, performance_profiles
+from safemil.statistics.scores import relative_seed_scores
 
 SETTINGS = EvaluationSettings(bootstrap_resamples=100)
 TASKS = ["swimmer_velocity", "point_circle2"]

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from safemil.evaluation.method_labels import KNOWN_METHODS
+from safemil.catalogue import KNOWN_METHODS
 from safemil.figures.style import (
     METHOD_STYLES,
     figure_style,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from safemil.config import parse_config
-from safemil.kept_runs import find_kept_runs
+from safemil.plan.configuration import parse_config
+from safemil.plan.kept import find_kept_runs
+from safemil.plan.rules import Plan
 from safemil.report.contents import CATEGORY, planned_pages, report_facts
-from safemil.workflow import Plan
 
 
 def make(**changes: Any) -> Plan:

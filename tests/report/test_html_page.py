@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from safemil.errors import UserError
-from safemil.evaluation.plain_tables import markdown_lines
 from safemil.report.html_page import html_page, write_page
+from safemil.tables.plain import markdown_lines
 
 
 class Reader(HTMLParser):

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from safemil import paths
-from safemil.config import parse_config
 from safemil.errors import UserError
-from safemil.workflow import Plan
+from safemil.plan.configuration import parse_config
+from safemil.plan.rules import Plan
 
 RAW = {
     "run_name": "a",

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from safemil.behavior.settings import RunGroup, load_behavior
-from safemil.config import parse_config, schema_text
 from safemil.errors import UserError
 from safemil.methods.registry_names import built_in_methods
+from safemil.plan.configuration import parse_config, schema_text
+from safemil.plan.rules import Plan
 from safemil.tasks import get_task, load_tasks
-from safemil.workflow import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ("config", "quick", "paper")

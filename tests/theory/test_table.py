@@ -102,7 +102,7 @@ def test_another_file_is_refused(tmp_path):
 
 
 def test_settings_are_part_of_the_configuration():
-    from safemil.config import parse_config
+    from safemil.plan.configuration import parse_config
 
     raw = yaml.safe_load("{run_name: a, tasks: [swimmer_velocity], seeds: [0], methods: {bc: {default: {}}}}")
     assert parse_config(raw, "here").theory == TheorySettings()

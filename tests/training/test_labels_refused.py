@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from safemil.cli import main
-from safemil.config import parse_config, write_resolved
 from safemil.data.hdf5 import write_labelled
 from safemil.data.labels import OracleLabels, write_oracle_labels
 from safemil.data.stripped import read_training_data, training_digest
 from safemil.data.trajectories import LabelledTrajectories
+from safemil.plan.configuration import parse_config, write_resolved
 from tests.training.conftest import OUTPUTS, TASK
 
 

@@ -13,7 +13,7 @@ from safemil.files import sha256
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.policy_file import PolicyMetadata, read_policy
 from safemil.methods.registry_names import built_in_methods
-from safemil.training.provenance import PACKAGES, source_digest
+from safemil.records.provenance import PACKAGES, source_digest
 from safemil.training.train import train
 from tests.training.conftest import OUTPUTS
 

@@ -5,15 +5,15 @@ import sys
 import pytest
 
 from safemil.cli import cli, main
-from safemil.config import parse_config, write_resolved
 from safemil.errors import UserError
 from safemil.files import sha256
 from safemil.methods.bc_safe import SafeBehaviorCloning
 from safemil.methods.coptidice import COptiDICE
 from safemil.methods.policy_file import read_policy
 from safemil.methods.safemil_true_cost import SafeMILTrueCost
+from safemil.plan.configuration import parse_config, write_resolved
+from safemil.records.provenance import source_digest
 from safemil.training import train_oracle as module
-from safemil.training.provenance import source_digest
 from safemil.training.train import train
 from safemil.training.train_oracle import train_oracle
 from tests.training.conftest import OUTPUTS, TASK

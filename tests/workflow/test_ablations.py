@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from safemil.ablation_runs import ShownPoint, ablation_runs, is_run
-from safemil.config import Config, parse_config
 from safemil.errors import UserError
-from safemil.workflow import Plan
+from safemil.plan.ablation_cells import ShownPoint, ablation_runs, is_run
+from safemil.plan.configuration import Config, parse_config
+from safemil.plan.rules import Plan
 from tests.workflow.conftest import REPOSITORY, TINY, Project
 from tests.workflow.report_file import Report
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from safemil.config import parse_config
-from safemil.workflow import Plan
-from tests.evaluation.runs_on_disk import lay_down
+from safemil.plan.configuration import parse_config
+from safemil.plan.rules import Plan
+from tests.runs_on_disk import lay_down
 from tests.workflow.conftest import TINY, Project, copy_project
 from tests.workflow.test_pipeline import RUN, edit
 

@@ -150,7 +150,7 @@ def test_without_a_learned_cost_there_is_no_table_of_it(editable: Project) -> No
 
 
 def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Project) -> None:
-    edit(editable, "safemil/evaluation/learned_cost.py", "1 << 14", "1 << 13")
+    edit(editable, "safemil/learned_cost/measure.py", "1 << 14", "1 << 13")
     planned = editable.planned("all")
     assert planned == {
         "all": 1,

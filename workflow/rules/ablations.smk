@@ -37,7 +37,7 @@ rule gather_ablation:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        code=source_digest("safemil.evaluation.completeness"),
+        code=source_digest("safemil.records.completeness"),
     shell:
         "safemil gather --config {params.config:q} --ablation {wildcards.ablation} {input:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -62,9 +62,9 @@ rule table_ablation:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=lambda wildcards: PLAN.ablation_parameters(wildcards.ablation),
         code=source_digest(
-            "safemil.evaluation.outputs",
-            "safemil.evaluation.ablation_table",
-            "safemil.evaluation.completeness",
+            "safemil.statistics.main_table",
+            "safemil.tables.ablation",
+            "safemil.records.completeness",
         ),
     shell:
         "safemil table-ablation {wildcards.ablation} --config {params.config:q}"
@@ -96,9 +96,9 @@ rule figure_ablation:
         directory=lambda wildcards, output: str(Path(output.png).parent),
         settings=lambda wildcards: PLAN.ablation_parameters(wildcards.ablation),
         code=source_digest(
-            "safemil.evaluation.outputs",
+            "safemil.statistics.main_table",
             "safemil.figures.ablation",
-            "safemil.evaluation.completeness",
+            "safemil.records.completeness",
         ),
     shell:
         "safemil figure-ablation {wildcards.ablation} --config {params.config:q}"

@@ -36,7 +36,7 @@ rule claims:
         ),
         settings=PLAN.score_parameters(),
         thresholds=tracked(CONFIG.claims.model_dump(mode="json")),
-        code=source_digest("safemil.evaluation.claims.report"),
+        code=source_digest("safemil.claims.report"),
     shell:
         "safemil claims --config {params.config:q} --episodes {input.episodes:q} --theory {input.theory:q}"
         " {params.learned_cost} {params.ablations} --directory {params.directory:q} 2>&1 | tee {log:q}"

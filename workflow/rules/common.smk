@@ -1,4 +1,4 @@
-# Reads and checks the configuration. What the rules share beyond it lives in safemil/workflow.py.
+# Reads and checks the configuration. What the rules share beyond it lives in safemil/plan/rules.py.
 import shlex
 import sys
 from pathlib import Path
@@ -8,10 +8,10 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from safemil import paths
-from safemil.config import parse_config, write_resolved
+from safemil.plan.configuration import parse_config, write_resolved
 from safemil.errors import UserError
-from safemil.evaluation.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
-from safemil.kept_runs import (
+from safemil.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
+from safemil.plan.kept import (
     cards_of,
     files_of,
     find_kept_runs,
@@ -22,8 +22,8 @@ from safemil.kept_runs import (
     run_of,
 )
 from safemil.report.contents import CATEGORY, planned_pages, report_facts
-from safemil.training.provenance import source_digest
-from safemil.workflow import (
+from safemil.records.provenance import source_digest
+from safemil.plan.rules import (
     DSRL_TASKS,
     Plan,
     behavior_parameters,

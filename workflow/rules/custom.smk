@@ -32,7 +32,7 @@ rule accept_policy:
         settings=lambda wildcards: PLAN.custom_settings(
             wildcards.method, wildcards.variant
         ),
-        code=source_digest("safemil.evaluation.accept_policy"),
+        code=source_digest("safemil.rollouts.accept_policy"),
     shell:
         "safemil accept-policy --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policy {input.policy:q}"

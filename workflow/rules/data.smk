@@ -108,6 +108,6 @@ rule data_overview:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        code=source_digest("safemil.data.overview"),
+        code=source_digest("safemil.tables.data_overview"),
     shell:
         "safemil data-overview --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"

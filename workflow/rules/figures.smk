@@ -41,9 +41,9 @@ rule figure_main:
         directory=lambda wildcards, output: str(Path(output.png).parent),
         settings=PLAN.score_parameters(),
         code=source_digest(
-            "safemil.evaluation.outputs",
+            "safemil.statistics.main_table",
             "safemil.figures.main_comparison",
-            "safemil.evaluation.completeness",
+            "safemil.records.completeness",
         ),
     shell:
         "safemil figure main --config {params.config:q} --episodes {input.episodes:q}"
@@ -75,9 +75,9 @@ rule figure_plane:
         directory=lambda wildcards, output: str(Path(output.png).parent),
         settings=PLAN.score_parameters(),
         code=source_digest(
-            "safemil.evaluation.outputs",
+            "safemil.statistics.main_table",
             "safemil.figures.plane",
-            "safemil.evaluation.completeness",
+            "safemil.records.completeness",
         ),
     shell:
         "safemil figure plane --config {params.config:q} --episodes {input.episodes:q}"

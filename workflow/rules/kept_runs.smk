@@ -1,4 +1,4 @@
-# Finished runs that are kept in the repository (safemil/kept_runs.py). Needs: finished runs. Gives:
+# Finished runs that are kept in the repository (safemil/plan/kept.py). Needs: finished runs. Gives:
 # results/{run_name}/kept/, and in another clone the runs that it holds.
 
 

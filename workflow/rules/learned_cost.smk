@@ -76,8 +76,8 @@ rule table_learned_cost:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=PLAN.score_parameters(),
         code=source_digest(
-            "safemil.evaluation.learned_cost_table",
-            "safemil.evaluation.learned_cost_text",
+            "safemil.statistics.learned_cost",
+            "safemil.tables.learned_cost",
         ),
     shell:
         "safemil table-learned-cost --config {params.config:q} --directory {params.directory:q} {input:q}"

@@ -23,7 +23,7 @@ rule evaluate_curve:
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.curve_rollout_parameters(),
-        code=source_digest("safemil.evaluation.evaluate_curve"),
+        code=source_digest("safemil.rollouts.evaluate_curve"),
     shell:
         "safemil evaluate-curve --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policies {input.policies:q}"
@@ -45,7 +45,7 @@ rule gather_curves:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        code=source_digest("safemil.evaluation.completeness"),
+        code=source_digest("safemil.records.completeness"),
     shell:
         "safemil gather --config {params.config:q} --curves {input:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -71,9 +71,9 @@ rule table_learning_curves:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
         code=source_digest(
-            "safemil.evaluation.levelling",
-            "safemil.evaluation.learning_curves_text",
-            "safemil.evaluation.completeness",
+            "safemil.statistics.levelling",
+            "safemil.tables.learning_curves",
+            "safemil.records.completeness",
         ),
     shell:
         "safemil table-learning-curves --config {params.config:q} --curves {input.curves:q}"
@@ -106,7 +106,7 @@ rule figure_learning_curves:
         directory=lambda wildcards, output: str(Path(output.png).parent),
         settings=PLAN.score_parameters(),
         code=source_digest(
-            "safemil.figures.learning_curves", "safemil.evaluation.completeness"
+            "safemil.figures.learning_curves", "safemil.records.completeness"
         ),
     shell:
         "safemil figure-learning-curves --config {params.config:q} --curves {input.curves:q}"

@@ -22,7 +22,7 @@ rule evaluate_policy:
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.rollout_parameters(),
-        code=source_digest("safemil.evaluation.evaluate"),
+        code=source_digest("safemil.rollouts.evaluate"),
     shell:
         "safemil evaluate --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policy {input.policy:q}"
@@ -46,7 +46,7 @@ rule evaluate_constrained:
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.rollout_parameters(),
-        code=source_digest("safemil.evaluation.evaluate"),
+        code=source_digest("safemil.rollouts.evaluate"),
     shell:
         "safemil evaluate-reference --config {params.config:q} --task {wildcards.task}"
         " --reference constrained_rl --policies {input.policies:q} --card {input.card:q}"
@@ -67,7 +67,7 @@ rule evaluate_random:
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.rollout_parameters(),
-        code=source_digest("safemil.evaluation.evaluate"),
+        code=source_digest("safemil.rollouts.evaluate"),
     shell:
         "safemil evaluate-reference --config {params.config:q} --task {wildcards.task}"
         " --reference random --output {output:q} 2>&1 | tee {log:q}"
@@ -88,6 +88,6 @@ rule gather_episodes:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        code=source_digest("safemil.evaluation.completeness"),
+        code=source_digest("safemil.records.completeness"),
     shell:
         "safemil gather --config {params.config:q} {input:q} --output {output:q} 2>&1 | tee {log:q}"

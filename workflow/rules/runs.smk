@@ -18,7 +18,7 @@ rule gather_runs:
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.all_training_parameters(),
-        code=source_digest("safemil.evaluation.runs"),
+        code=source_digest("safemil.records.trainings"),
     shell:
         "safemil gather-runs {input:q} --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -45,6 +45,6 @@ rule export_table:
         ENVIRONMENT
     threads: 1
     params:
-        code=source_digest("safemil.evaluation.export"),
+        code=source_digest("safemil.records.export"),
     shell:
         "safemil export {input:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -40,9 +40,9 @@ rule table_main:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=PLAN.score_parameters(),
         code=source_digest(
-            "safemil.evaluation.outputs",
-            "safemil.evaluation.tables",
-            "safemil.evaluation.completeness",
+            "safemil.statistics.main_table",
+            "safemil.tables.main",
+            "safemil.records.completeness",
         ),
     shell:
         "safemil table --config {params.config:q} --episodes {input.episodes:q}"
@@ -69,9 +69,9 @@ rule table_per_task:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=PLAN.score_parameters(),
         code=source_digest(
-            "safemil.evaluation.outputs",
-            "safemil.evaluation.per_task",
-            "safemil.evaluation.completeness",
+            "safemil.statistics.main_table",
+            "safemil.tables.per_task",
+            "safemil.records.completeness",
         ),
     shell:
         "safemil table-per-task --config {params.config:q} --episodes {input.episodes:q}"
@@ -97,7 +97,7 @@ rule table_aggregate:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=PLAN.score_parameters(),
-        code=source_digest("safemil.evaluation.aggregate_text"),
+        code=source_digest("safemil.tables.aggregate"),
     shell:
         "safemil table-aggregate --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
@@ -125,7 +125,7 @@ rule table_separability:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=PLAN.score_parameters(),
-        code=source_digest("safemil.evaluation.separability_table"),
+        code=source_digest("safemil.tables.separability"),
     shell:
         "safemil table-separability --config {params.config:q} --episodes {input.episodes:q}"
         " --directory {params.directory:q} {input.cards:q} 2>&1 | tee {log:q}"
@@ -151,7 +151,7 @@ rule table_selection:
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
-        code=source_digest("safemil.evaluation.selection_table"),
+        code=source_digest("safemil.tables.selection"),
     shell:
         "safemil table-selection --config {params.config:q} --separability {input.separability:q}"
         " --directory {params.directory:q} 2>&1 | tee {log:q}"
@@ -177,7 +177,7 @@ rule table_fairness:
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=PLAN.all_training_parameters(),
         code=source_digest(
-            "safemil.evaluation.run_records", "safemil.evaluation.fairness_text"
+            "safemil.records.training_records", "safemil.tables.fairness"
         ),
     shell:
         "safemil fairness --config {params.config:q} --directory {params.directory:q} 2>&1 | tee {log:q}"
@@ -222,6 +222,6 @@ rule policy_share:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.csv).parent),
         settings=PLAN.split_parameters("default"),
-        code=source_digest("safemil.evaluation.policy_share_table"),
+        code=source_digest("safemil.tables.policy_share"),
     shell:
         "safemil table-policy-share --config {params.config:q} --directory {params.directory:q} 2>&1 | tee {log:q}"

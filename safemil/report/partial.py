@@ -1,0 +1,55 @@
+"""Tables and figures of the runs that are finished so far, beside those of the whole, whose files stay."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from safemil.figures.main_comparison import main_comparison
+from safemil.figures.plane import plane
+from safemil.figures.style import save_figure
+from safemil.files import write_text
+from safemil.plan.rules import Plan
+from safemil.records.episodes import write_episodes
+from safemil.records.finished import gather_finished
+from safemil.statistics.partial import partial_notes, partial_table
+from safemil.tables.captions import custom_method_notes, partial_mark
+from safemil.tables.main import csv_text, write_main_table
+from safemil.tables.per_task import write_per_task_table
+
+
+def make_partial(plan: Plan, directory: Path, figures: Path) -> list[Path]:
+    """Write the main table, the grids of tasks and the main figures from the finished runs; return all paths.
+
+    Nothing is trained or rolled out. The same finished runs give the same bytes.
+
+    Args:
+        plan: the configuration, whose runs are looked for below the working directory.
+        directory: gets main.* and per_task.*, episodes.parquet with the rows, and runs.csv with the status of
+            every run.
+        figures: gets main.* and plane.*.
+
+    Raises:
+        UserError: no run is finished, or the finished ones are not comparable.
+    """
+    config = plan.config
+    limit = config.evaluation.cost_limit
+    runs = gather_finished(plan.wanted_runs())
+    table = partial_table(runs, config.evaluation)
+    unconfigured = [path.as_posix() for path in plan.unconfigured_episodes()]
+    notes = partial_notes(runs, table, unconfigured, limit) + custom_method_notes(config.custom_methods)
+    drawn = {
+        "main": main_comparison(runs.episodes, table, cost_limit=limit),
+        "plane": plane(runs.episodes, table, cost_limit=limit),
+    }
+    for line in [partial_mark(table), *notes]:
+        click.echo(line, file=sys.stderr)
+    written = [
+        write_episodes(directory / "episodes.parquet", runs.episodes),
+        write_text(directory / "runs.csv", csv_text(runs.status)),
+        *write_main_table(table, directory, run_name=config.run_name, notes=notes, cost_limit=limit),
+        *write_per_task_table(table, directory, run_name=config.run_name, notes=notes, cost_limit=limit),
+    ]
+    for name, (figure, plotted) in drawn.items():
+        written += save_figure(figure, plotted, figures / name)
+    return written

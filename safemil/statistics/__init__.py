@@ -1,0 +1,1 @@
+"""Numbers from rows: scores, intervals, statistics over tasks, learning curves. No text, no files."""

@@ -1,0 +1,1 @@
+"""Tables as documents for readers: Markdown, LaTeX and CSV."""

@@ -1,0 +1,140 @@
+"""The fairness table as files: CSV for programs, Markdown for readers, LaTeX for papers."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from safemil.files import write_text
+from safemil.statistics.fairness import CELL, budget_sentences, fairness_table, number
+from safemil.tables.latex import remark_lines
+from safemil.tables.main import csv_text
+from safemil.tables.markdown import escape
+from safemil.tables.plain import latex_lines, markdown_lines
+from safemil.tables.text import row_name
+
+BUDGET_HEADER = [
+    *["method", "kind", "runs", "policy steps", "steps before", "transitions per step"],
+    *["rate × steps", "loss", "clip", "s per 1,000 steps", "peak memory, MB"],
+]
+NETWORK_HEADER = ["method", "network", "layers", "parameters", "gradient steps", "rate", "decay"]
+NOT_RECORDED = "n/a"
+KINDS = {"program": "external program"}
+
+LEGEND = (
+    f"Every number is read off the records of the runs; {NOT_RECORDED} where there is none. Ranges are over "
+    "tasks and seeds.",
+    "Runs: tasks × seeds, and their number where it is not the product. Steps before: gradient steps of "
+    "other networks before the policy's first. Transitions per step: unlabelled ones in each gradient step "
+    "of the policy. Rate × steps: the policy's learning rate at the start times its steps. Clip: largest "
+    "gradient norm of each network.",
+    "Seconds and memory: median (range). Wall time of the training loop, pretraining included, on whatever "
+    "machine and beside whatever else ran: an order of magnitude, no benchmark. Peak resident memory as "
+    f"sampled by Snakemake; {NOT_RECORDED} where a job was too short for it.",
+    "Layers: inputs × outputs of each linear layer; inputs and outputs differ between tasks. Rate: learning "
+    "rate at the start. Decay: AdamW's weight decay.",
+)
+
+
+def budget_rows(table: pd.DataFrame) -> list[list[str]]:
+    """Return the cells of one row per method and variant, as `BUDGET_HEADER` names them."""
+    return [_budget_row(row) for row in table.drop_duplicates(CELL).to_dict("records")]
+
+
+def _budget_row(row: dict[Any, Any]) -> list[str]:
+    runs = f"{row['n_tasks']} × {row['n_seeds']}"
+    if row["n_runs"] != row["n_tasks"] * row["n_seeds"]:
+        runs += f" ({row['n_runs']})"
+    product = [row[f"learning_rate_{end}"] * row[f"policy_steps_{end}"] for end in ("min", "max")]
+    return [
+        row_name(row["method"], row["variant"]),
+        KINDS.get(row["kind"], row["kind"]),
+        runs,
+        *(_range(row, name) for name in ("policy_steps", "pretraining_steps", "transitions_per_step")),
+        _ends(*product),
+        NOT_RECORDED if pd.isna(row["policy_loss"]) else row["policy_loss"],
+        _range(row, "gradient_clip"),
+        *(_measured(row, name) for name in ("seconds_per_1000_steps", "peak_memory_mb")),
+    ]
+
+
+def network_rows(table: pd.DataFrame) -> list[list[str]]:
+    """Return the cells of one row per method, variant and network, as `NETWORK_HEADER` names them."""
+    return [
+        [
+            row_name(row["method"], row["variant"]),
+            row["network"],
+            row["layers"],
+            *(
+                _range(row, name)
+                for name in ("parameters", "gradient_steps", "learning_rate", "weight_decay")
+            ),
+        ]
+        for row in table.to_dict("records")
+    ]
+
+
+def _range(row: dict[Any, Any], name: str) -> str:
+    return _ends(row[f"{name}_min"], row[f"{name}_max"])
+
+
+def _ends(low: float, high: float) -> str:
+    if math.isnan(low):
+        return NOT_RECORDED
+    low, high = float(f"{low:.6g}"), float(f"{high:.6g}")  # 1e-3 * 10000 is not quite 10
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
+def _measured(row: dict[Any, Any], name: str) -> str:
+    median, low, high = (row[f"{name}_{end}"] for end in ("median", "min", "max"))
+    return NOT_RECORDED if pd.isna(median) else f"{median:.3g} ({low:.3g} to {high:.3g})"
+
+
+def fairness_markdown(table: pd.DataFrame, sentences: Sequence[str], run_name: str) -> str:
+    """Return both tables as a Markdown document, differences in words first."""
+    lines = [f"# What each method was given: run `{run_name}`, source `{_sources(table)}`", ""]
+    lines += ["## Equal and not equal", "", *(f"- {escape(line)}" for line in sentences), ""]
+    lines += ["## Budget", "", *markdown_lines(BUDGET_HEADER, budget_rows(table)), ""]
+    lines += ["## Networks", "", *markdown_lines(NETWORK_HEADER, network_rows(table)), ""]
+    lines += ["## How to read it", "", *(f"- {escape(line)}" for line in LEGEND), ""]
+    return "\n".join(lines)
+
+
+def fairness_latex(table: pd.DataFrame, sentences: Sequence[str], run_name: str) -> str:
+    """Return both tables in LaTeX, then the differences in words and the legend."""
+    run = f"run {run_name}, source {_sources(table)}"
+    budget = latex_lines(
+        BUDGET_HEADER, budget_rows(table), caption=f"Budget of each method, {run}.", label="tab:fairness"
+    )
+    networks = latex_lines(
+        NETWORK_HEADER,
+        network_rows(table),
+        caption=f"Networks of each method, {run}.",
+        label="tab:fairness-networks",
+        columns=r"llp{0.35\textwidth}rrrr",
+    )
+    first = "% Generated from the run records; needs \\usepackage{booktabs}."
+    return "\n".join([first, "", *budget, "", *networks, "", *remark_lines([*sentences, *LEGEND]), ""])
+
+
+def _sources(table: pd.DataFrame) -> str:
+    return ", ".join(sorted(table["source"].unique()))
+
+
+def write_fairness_table(records: pd.DataFrame, directory: Path, run_name: str) -> list[Path]:
+    """Write fairness.csv, fairness.md and fairness.tex into `directory`, atomically; return their paths.
+
+    Args:
+        records: as from `record_frame`.
+        directory: is made if it does not exist.
+        run_name: the scale of the run, such as `quick` or `paper`.
+    """
+    table, sentences = fairness_table(records), budget_sentences(records)
+    texts = {
+        "fairness.csv": csv_text(table),
+        "fairness.md": fairness_markdown(table, sentences, run_name),
+        "fairness.tex": fairness_latex(table, sentences, run_name),
+    }
+    return [write_text(directory / name, text) for name, text in texts.items()]

@@ -1,0 +1,180 @@
+"""What the Markdown and the LaTeX form of the main table share: columns, rounding, bold rule, legend."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from safemil.catalogue import DEFAULT_VARIANT, Kind, method_label
+from safemil.references import SECOND_REFERENCE, constrained_reference_of
+from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
+from safemil.statistics.scores import SCORES, second_reference_tasks
+from safemil.tables.captions import is_partial, oracle_sentence
+
+MINIMUM_RETURN_NORM = 0.5
+TOO_FEW = f"n<{MINIMUM_SEEDS}"
+UNDEFINED = "n/a"
+NOT_RUN = "not run"
+EMPTY = "—"
+
+HEADINGS: dict[str, str] = {
+    "return": "return",
+    "cost": "cost",
+    "cvar20": "CVaR@20 %",
+    "return_norm": "normalised return",
+    "cost_diff": "cost − ref.",
+    "cvar20_diff": "CVaR − ref.",
+}
+
+KIND_HEADINGS: dict[Kind, str] = {
+    "learner": "learners, which see neither reward nor cost",
+    "oracle": "oracles, trained on true labels",
+    "reference": "references, not learned from the data",
+}
+
+_BOLD = (
+    "Bold: the lowest cost among the learners of a task, in their default variants, if it is within the "
+    f"limit of {{:g}}; of learners whose normalised return is at least {MINIMUM_RETURN_NORM:g}. "
+    "Nothing is bold if no learner qualifies."
+)
+
+
+@dataclass(frozen=True)
+class ScoreText:
+    """One score as text.
+
+    Attributes:
+        mean: rounded, or `n/a` if the score is undefined, or a dash if no seed is finished.
+        interval: `low, high` without brackets; empty if there is none.
+        missing: why there is no interval; empty if there is one or the score is undefined.
+        bold: whether the mean is set in bold.
+        seeds: how many seeds are finished of how many, where each cell says so; else empty.
+    """
+
+    mean: str
+    interval: str = ""
+    missing: str = ""
+    bold: bool = False
+    seeds: str = ""
+
+
+def best_learners(table: pd.DataFrame, cost_limit: float) -> pd.Series:
+    """Return which rows of a main table have their cost in bold: the best safe learners of each task.
+
+    The lowest mean cost among the learners' default variants of each task whose normalised return is at
+    least 0.5 (a policy that does nothing is cheap as well) and whose mean cost is within the limit; all
+    of them in a tie; none if no learner qualifies. Other variants are left out: the best of many variants
+    would have been chosen by the very episodes that it is judged by. None in a partial table, where the
+    best may be among the missing seeds.
+    """
+    if is_partial(table):
+        return pd.Series(False, index=table.index)
+    qualified = (
+        (table["kind"] == "learner")
+        & (table["variant"] == DEFAULT_VARIANT)
+        & (table["return_norm"] >= MINIMUM_RETURN_NORM)
+        & (table["cost"] <= cost_limit)
+    )
+    lowest = table["cost"].where(qualified).groupby(table["task"]).transform("min")
+    return qualified & (table["cost"] == lowest)
+
+
+def score_texts(rows: pd.DataFrame, bold: pd.Series) -> list[list[ScoreText]]:
+    """Return the six scores of each row of one task, rounded alike down each column."""
+    digits = {score: _digits(score, rows[score]) for score in SCORES}
+    records = rows.to_dict("records")
+    return [
+        [_score_text(row, score, digits[score], best and score == "cost") for score in SCORES]
+        for row, best in zip(records, bold, strict=True)
+    ]
+
+
+def _digits(score: str, values: pd.Series) -> int:
+    return 2 if score == "return_norm" else digits_of(values)
+
+
+def digits_of(values: pd.Series) -> int:
+    """Return the decimals of a column: two, one from 100 on, which makes about four significant figures."""
+    return 1 if values.abs().max() >= 100 else 2
+
+
+def _score_text(row: dict[Hashable, Any], score: str, digits: int, bold: bool) -> ScoreText:
+    if not row["n_seeds"]:
+        return ScoreText(EMPTY)
+    return estimate_text(row[score], row[f"{score}_low"], row[f"{score}_high"], digits=digits, bold=bold)
+
+
+def estimate_text(mean: float, low: float, high: float, *, digits: int, bold: bool = False) -> ScoreText:
+    """Return an estimate and its interval as text; where there is no interval, because of too few seeds."""
+    if np.isnan(mean):
+        return ScoreText(UNDEFINED)
+    text = f"{mean:z.{digits}f}"  # z turns a rounded -0.00 into 0.00
+    if np.isnan(low):
+        return ScoreText(text, missing=TOO_FEW, bold=bold)
+    return ScoreText(text, interval=f"{low:z.{digits}f}, {high:z.{digits}f}", bold=bold)
+
+
+def seeds_text(row: Mapping[Hashable, Any]) -> str:
+    """Return the number of seeds of a row; of a partial table, `3 of 5` of those configured."""
+    return f"{row['n_seeds']} of {row['n_configured']}" if "n_configured" in row else str(row["n_seeds"])
+
+
+def share_text(row: Mapping[Hashable, Any]) -> str:
+    """Return the share of episodes within the limit of a row; a dash where no seed is finished."""
+    return f"{row['share_within_limit']:.2f}" if row["n_seeds"] else EMPTY
+
+
+def row_name(method: str, variant: str) -> str:
+    """Return the method's display name, with the variant if it is not the default."""
+    name = method_label(method).display
+    return name if variant == DEFAULT_VARIANT else f"{name} ({variant})"
+
+
+def row_names(rows: pd.DataFrame, cost_limit: float) -> list[str]:
+    """Return the names of all rows of one task; an oracle that serves as a reference is named as one."""
+    second = second_reference_tasks(rows, cost_limit=cost_limit)
+    return [_name_with_role(row, second) for row in rows.to_dict("records")]
+
+
+def _name_with_role(row: dict[Hashable, Any], second_reference_of: Sequence[str]) -> str:
+    name = row_name(row["method"], row["variant"])
+    if row["kind"] != "oracle" or row["variant"] != DEFAULT_VARIANT:
+        return name
+    if row["method"] == constrained_reference_of(row["source"]):
+        return f"{name} (reference)"
+    is_second = row["method"] == SECOND_REFERENCE and row["task"] in second_reference_of
+    return f"{name} (second reference)" if is_second else name
+
+
+def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
+    """Return the sentences that explain the cells of a main table, without markup."""
+    names = [method_label(constrained_reference_of(source)).display for source in table["source"].unique()]
+    lines = [
+        f"Cells: mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. "
+        "The uncertainty of the references is not included; with few seeds the interval is too narrow "
+        "(5 seeds cover the true mean in about 83 % of cases).",
+        "Return and cost: undiscounted sums per episode. CVaR@20 %: mean of the costliest fifth of a "
+        "seed's episodes. Normalised return: 0 = random actions, 1 = constrained reference. "
+        f"Cost − ref. and CVaR − ref.: difference to the constrained reference, here {', '.join(names)}.",
+        f"Within limit: share of episodes with a cost of at most {cost_limit:g}.",
+        *(_partial_legend() if is_partial(table) else [_BOLD.format(cost_limit)]),
+    ]
+    finished = table[table["n_seeds"] > 0]
+    if oracle_sentence(table):
+        lines.append(f"{oracle_sentence(table)}: they stand apart and are never bold.")
+    if (finished["n_seeds"] < MINIMUM_SEEDS).any():
+        lines.append(f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed.")
+    if finished["return_norm"].isna().any():
+        unfinished = "a reference is not finished, or " if is_partial(table) else ""
+        lines.append(f"{UNDEFINED}: {unfinished}the constrained reference earns no more than random actions.")
+    return lines
+
+
+def _partial_legend() -> list[str]:
+    return [
+        "A partial table, of the runs that are finished so far. 3 of 5: seeds that are finished, of those "
+        f"configured; {EMPTY}: none is. What is finished first is no random part of the whole.",
+        "Nothing is bold: the best may be among what is missing.",
+    ]
