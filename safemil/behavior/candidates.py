@@ -1,7 +1,7 @@
 """Trains runs that do not ship yet and judges their snapshots: `python -m safemil.behavior.candidates`.
 
-A snapshot is judged on episodes under the collecting noise, and by its mean action on other episodes: both are
-environment seeds that choosing has to itself, beyond those `ship.py` uses.
+A snapshot is judged on episodes under the collecting noise, and by its mean action on other episodes: the
+environment seeds of both are choosing's own, beyond those `ship.py` uses.
 """
 
 import csv

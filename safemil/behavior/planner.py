@@ -2,8 +2,8 @@
 
 It reads nothing but the observation: where the lidars place the goal and the objects around. Of 72 headings
 it takes the one nearest to the goal's that keeps its distance from every object, turns there, and drives the
-more slowly the more it has to turn. Its decisions jump from one heading to another, so a network that imitates
-it drives through the middle; `clone.py` therefore uses it only to start a learner from.
+more slowly the more it has to turn. Its decisions jump from one heading to another, so a network that
+imitates it drives through the middle; `clone.py` therefore uses it only to start a learner from.
 """
 
 from collections.abc import Mapping
@@ -54,8 +54,8 @@ class Planner:
 
     Attributes:
         layout: where the observation holds the velocity and the lidars.
-        margins: distance to keep from the centres of each kind of object, metres, by the lidar's name; 0 means
-            that this kind is driven through.
+        margins: distance to keep from the centres of each kind of object, metres, by the lidar's name; 0
+            means that this kind is driven through.
     """
 
     layout: Layout
@@ -68,7 +68,8 @@ class Planner:
         turn = self.headings(seen, goals)
         wanted = FULL_SPEED * np.cos(turn) ** 2 * (np.abs(turn) < np.pi / 2)
         push = SPEED_GAIN * (wanted - seen[:, self.layout.velocimeter.start])
-        return np.clip(np.stack([push, TURN_GAIN * turn], axis=-1), -1.0, 1.0).astype(np.float32)
+        actions = np.clip(np.stack([push, TURN_GAIN * turn], axis=-1), -1.0, 1.0)
+        return np.asarray(actions, np.float32)
 
     def headings(self, observations: FloatArray, goals: FloatArray) -> FloatArray:
         """Return the (E,) heading to take in each environment, radian in [-pi, pi), 0 is straight on.
@@ -102,7 +103,7 @@ def intrusion(places: FloatArray, directions: FloatArray, reach: FloatArray, mar
         places: (E, n, 2) positions of objects in the robot's frame, metres; NaN where there is none.
         directions: (E, A, 2) unit vectors of the ways.
         reach: (E,) length of the ways, metres.
-        margin: distance from a centre at which the charge begins, metres; it rises linearly to 1 at the centre.
+        margin: distance from a centre at which the charge begins, metres; it rises linearly to 1 there.
     """
     along = np.einsum("enk,eak->ean", places, directions)
     nearest = np.clip(along, 0.0, reach[:, None, None])
@@ -115,9 +116,9 @@ def object_positions(readings: FloatArray) -> FloatArray:
     """Return where the objects of a lidar are, (E, B, 2) in the robot's frame, metres, NaN for a bin without.
 
     An object in a bin also shows in the two neighbouring ones, in proportion to how near it is to them; both
-    shares sum to its own reading. Where another object is in a neighbouring bin, its reading is the higher one, so
-    the lower neighbour alone says where in its bin an object is. What no neighbour explains is an object as
-    well, taken to be in the middle of its bin.
+    shares sum to its own reading. Where another object is in a neighbouring bin, its reading is the
+    higher one, so the lower neighbour alone says where in its bin an object is. What no neighbour explains is
+    an object as well, taken to be in the middle of its bin.
 
     Args:
         readings: (E, B) closeness 1 - distance / range per bin, counter-clockwise from straight ahead.

@@ -74,7 +74,7 @@ class PlannerStart(_Strict):
     """
 
     margins: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        description="metres the planner keeps from the centres of the objects of each lidar; 0: it ignores them"
+        description="metres the planner keeps from the centres of the objects of each lidar, 0: none"
     )
     episodes: int = Field(60, gt=0, description="episodes of the planner that are cloned")
     noise_std: float = Field(0.2, ge=0, description="of the noise on the planner's actions in these episodes")

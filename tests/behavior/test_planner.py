@@ -124,13 +124,14 @@ def test_a_goal_out_of_reach_is_looked_for_among_the_objects() -> None:
 
 
 def test_the_planner_is_far_more_careful_than_the_straight_way() -> None:
+    # Medians: it can get stuck in a hazard; the worst of these episodes costs 365.
     results = {}
     for margin in (0.0, 0.4):
         planner = make_planner(GOAL, PlannerStart(margins={"hazards_lidar": margin}))
-        episodes = roll_out(GOAL, planner, range(10), keep_transitions=False)
-        results[margin] = np.mean([(e.episode_return, e.episode_cost) for e in episodes], axis=0)
+        episodes = roll_out(GOAL, planner, range(20), keep_transitions=False)
+        results[margin] = np.median([(e.episode_return, e.episode_cost) for e in episodes], axis=0)
     assert results[0.0][0] > results[0.4][0] > 8
-    assert results[0.4][1] < 0.3 * results[0.0][1]
+    assert results[0.4][1] < 0.2 * results[0.0][1]
 
 
 def test_planner_episodes_hold_what_it_would_do_without_noise() -> None:
