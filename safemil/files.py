@@ -1,10 +1,14 @@
-"""Atomic writing: a file is there whole or not at all."""
+"""Atomic writing: a file is there whole or not at all; and the one form of CSV."""
 
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -28,6 +32,12 @@ def write_text(path: Path, text: str) -> Path:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
+
+
+def csv_text(frame: "pd.DataFrame") -> str:
+    """Return a frame as CSV: ten significant digits, `NaN` for what is missing, Unix line ends."""
+    text: str = frame.to_csv(index=False, float_format="%.10g", na_rep="NaN", lineterminator="\n")
+    return text
 
 
 def sha256(path: Path) -> str:

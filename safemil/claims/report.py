@@ -27,9 +27,9 @@ from safemil.claims.settings import ClaimsSettings
 from safemil.files import write_text
 from safemil.records.completeness import check_same_budget
 from safemil.statistics.over_tasks import cells_of
-from safemil.tables.captions import budget_sentence
+from safemil.tables import markdown
+from safemil.tables.captions import budget_sentence, sources_of
 from safemil.tables.markdown import escape
-from safemil.tables.plain import markdown_lines
 
 # In the order of the protocol, section 5.
 CLAIMS = (
@@ -115,28 +115,25 @@ def _figure(part: Part) -> tuple[str, str, str]:
     return value, interval, f"{part.n:,} {unit}" if part.n else "–"
 
 
-def _summary(claims: Sequence[Claim]) -> Iterator[str]:
-    header = ["claim", "verdict", "figure", "95 % interval", "n", "decided by"]
+def _summary(claims: Sequence[Claim]) -> str:
     rows = []
     for claim in claims:
         part = claim.deciding_part
         decided_by = f"{part.statement}: {part.reason}" if part.reason else part.statement
         rows.append([f"{claim.number}. {claim.statement}", claim.verdict, *_figure(part), decided_by])
-    yield from markdown_lines(header, rows)
+    return markdown.table(["claim", "verdict", "figure", "95 % interval", "n", "decided by"], rows)
 
 
 def _section(claim: Claim) -> Iterator[str]:
-    yield from [f"## {claim.number}. {escape(claim.statement)}", "", f"**{claim.verdict}**", ""]
-    header = ["part", "rule", "figure", "95 % interval", "n", "verdict"]
+    yield from [f"## {claim.number}. {escape(claim.statement)}", f"**{claim.verdict}**"]
     rows = []
     for part in claim.parts:
         verdict = f"{part.verdict}: {part.reason}" if part.reason else part.verdict
         name = part.statement if part.decides else f"(beside) {part.statement}"
         rows.append([name, part.rule, *_figure(part), verdict])
-    yield from [*markdown_lines(header, rows), ""]
+    yield markdown.table(["part", "rule", "figure", "95 % interval", "n", "verdict"], rows)
     evidence = dict.fromkeys(_rows_text(rows) for part in claim.parts for rows in part.rows)
-    if evidence:
-        yield from ["Rows:", "", *(f"- {text}" for text in evidence), ""]
+    yield from ["Rows:", "\n".join(f"- {text}" for text in evidence)] if evidence else []
 
 
 def _rows_text(rows: Rows) -> str:
@@ -166,21 +163,18 @@ def _how_to_read(judge: Judge) -> Iterator[str]:
 
 def claims_markdown(claims: Sequence[Claim], inputs: ClaimInputs, judge: Judge, run_name: str) -> str:
     """Return the claims as Markdown: a summary, then each with its parts and rows, then the rules."""
-    source = ", ".join(sorted(inputs.main.frame["source"].unique()))
     verdicts = [claim.verdict for claim in claims]
     counts = ", ".join(f"{verdicts.count(each)} {each}" for each in (HOLDS, DOES_NOT_HOLD, NOT_MEASURED))
-    lines = [f"# The paper's claims: run `{run_name}`, source `{source}`", ""]
-    lines += [
+    return markdown.page(
+        f"# The paper's claims: run `{run_name}`, source `{sources_of(inputs.main.frame)}`",
         f"{budget_sentence(cells_of(inputs.main.frame))}.",
-        "",
         f"Of {len(claims)} claims: {counts}.",
-        "",
-    ]
-    lines += ["## Verdicts", "", *_summary(claims), ""]
-    for claim in claims:
-        lines += _section(claim)
-    lines += ["## How to read it", "", *(f"- {line}" for line in _how_to_read(judge)), ""]
-    return "\n".join(lines)
+        "## Verdicts",
+        _summary(claims),
+        *(block for claim in claims for block in _section(claim)),
+        "## How to read it",
+        "\n".join(f"- {line}" for line in _how_to_read(judge)),
+    )
 
 
 def write_claims(inputs: ClaimInputs, judge: Judge, directory: Path, run_name: str) -> list[Path]:

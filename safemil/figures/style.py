@@ -17,8 +17,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from safemil.files import replacing, write_text
-from safemil.tables.main import csv_text
+from safemil.files import csv_text, replacing, write_text
 
 # Widths of one column and of the full text of a two-column paper, in inches.
 COLUMN_WIDTH = 3.4

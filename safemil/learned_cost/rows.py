@@ -12,9 +12,8 @@ import pyarrow
 from pyarrow import parquet
 
 from safemil.errors import UserError
-from safemil.files import replacing, write_text
+from safemil.files import csv_text, replacing, write_text
 from safemil.records.episodes import CELL
-from safemil.tables.main import csv_text
 
 SCORES = ["step_auroc", "step_spearman", "trajectory_auroc", "trajectory_spearman"]
 COUNTS = ["n_trajectories", "n_unsafe", "n_transitions", "n_costly"]

@@ -98,9 +98,17 @@ class Plan:
             return {}
         return local_files(Path(self.config.data_directory), map(get_task, self.config.tasks))
 
-    def data_overview(self) -> list[str]:
-        """Return the table of the collected data; no file for another source."""
-        return [self.path(paths.DATA_OVERVIEW)] if self.config.source == "collected" else []
+    def is_collected(self) -> bool:
+        """Say whether the data are collected here."""
+        return self.config.source == "collected"
+
+    def table_file(self, table: str, extension: str) -> str:
+        """Return one of the files of a table, by its name and ending."""
+        return self.path(paths.TABLE_FILE, table=table, extension=extension)
+
+    def table_files(self, table: str) -> list[str]:
+        """Return the files of a table."""
+        return [self.table_file(table, extension) for extension in ("csv", "md", "tex")]
 
     def collect_options(self, task: str) -> str:
         """Return a task's settings of collecting as options of the command: `--seed 0 --noise-std 0.2`.
@@ -334,7 +342,7 @@ class Plan:
         """
         return {
             name: (
-                self.path(paths.ABLATION_TABLE, ablation=name, extension="csv"),
+                self.table_file(f"ablation_{name}", "csv"),
                 self.path(paths.ABLATION_EPISODES, ablation=name),
             )
             for name in self.ablation_names()
@@ -404,13 +412,16 @@ class Plan:
             )
         return runs
 
+    def has_curves(self) -> bool:
+        """Say whether learning curves are asked for, and a method is trained here."""
+        return bool(self.config.evaluation.curve_points and self.trained_runs())
+
     def _files_if(self, asked: object, template: str, extensions: Iterable[str]) -> list[str]:
         return [self.path(template, extension=each) for each in extensions] if asked else []
 
     def if_curves(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no learning curve is asked for."""
-        asked = self.config.evaluation.curve_points and self.trained_runs()
-        return self._files_if(asked, template, extensions)
+        return self._files_if(self.has_curves(), template, extensions)
 
     def cost_runs(self, variant: str | None = None) -> list[Run]:
         """Return the runs of the methods that learn a cost; of one variant if it is given."""
@@ -435,18 +446,10 @@ class Plan:
             and any(_runs_default(config, task, learner) for learner in learners)
         ]
 
-    def if_bounded(self, template: str, extensions: Iterable[str]) -> list[str]:
-        """Fill a template for each extension; no file where no task has both bounds and a learner."""
-        return self._files_if(self.bounded_tasks(), template, extensions)
-
     def selection_runs(self) -> list[Run]:
         """Return the runs whose learned costs and weights are held against the cost that they avoid."""
         tasks = self.bounded_tasks()
         return [run for run in self.cost_runs(DEFAULT_VARIANT) if run["task"] in tasks]
-
-    def if_selection(self, template: str, extensions: Iterable[str]) -> list[str]:
-        """Fill a template for each extension; no file where there are no `selection_runs`."""
-        return self._files_if(self.selection_runs(), template, extensions)
 
     def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
         """Fill a template for each extension; no file where no configured method learns a cost."""
@@ -464,7 +467,7 @@ class Plan:
     def where_results_are(self) -> str:
         """Return lines that name the table, the figure and the claims that exist."""
         made = {
-            "Table": Path(self.path(paths.MAIN_TABLE, extension="md")),
+            "Table": Path(self.table_file("main", "md")),
             "Figure": Path(self.path(paths.MAIN_FIGURE, extension="png")),
             "Claims": Path(self.path(paths.CLAIMS, extension="md")),
         }

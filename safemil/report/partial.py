@@ -8,14 +8,15 @@ import click
 from safemil.figures.main_comparison import main_comparison
 from safemil.figures.plane import plane
 from safemil.figures.style import save_figure
-from safemil.files import write_text
+from safemil.files import csv_text, write_text
 from safemil.plan.rules import Plan
 from safemil.records.episodes import write_episodes
 from safemil.records.finished import gather_finished
 from safemil.statistics.partial import partial_notes, partial_table
 from safemil.tables.captions import custom_method_notes, partial_mark
-from safemil.tables.main import csv_text, write_main_table
-from safemil.tables.per_task import write_per_task_table
+from safemil.tables.document import write_document
+from safemil.tables.main import main_document
+from safemil.tables.per_task import per_task_document
 
 
 def make_partial(plan: Plan, directory: Path, figures: Path) -> list[Path]:
@@ -42,13 +43,16 @@ def make_partial(plan: Plan, directory: Path, figures: Path) -> list[Path]:
         "main": main_comparison(runs.episodes, table, cost_limit=limit),
         "plane": plane(runs.episodes, table, cost_limit=limit),
     }
+    documents = [
+        make(table, run_name=config.run_name, notes=notes, cost_limit=limit)
+        for make in (main_document, per_task_document)
+    ]
     for line in [partial_mark(table), *notes]:
         click.echo(line, file=sys.stderr)
     written = [
         write_episodes(directory / "episodes.parquet", runs.episodes),
         write_text(directory / "runs.csv", csv_text(runs.status)),
-        *write_main_table(table, directory, run_name=config.run_name, notes=notes, cost_limit=limit),
-        *write_per_task_table(table, directory, run_name=config.run_name, notes=notes, cost_limit=limit),
+        *(path for document in documents for path in write_document(document, directory)),
     ]
     for name, (figure, plotted) in drawn.items():
         written += save_figure(figure, plotted, figures / name)

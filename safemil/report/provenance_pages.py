@@ -10,7 +10,7 @@ import yaml
 
 from safemil.files import write_text
 from safemil.records.provenance import commit, versions
-from safemil.tables.plain import markdown_lines
+from safemil.tables import markdown
 
 _RUN_COLUMNS = {
     "task": "task",
@@ -55,15 +55,15 @@ def configuration_markdown(config: Mapping[str, Any], runs: pd.DataFrame) -> str
         "",
         "## Versions",
         "",
-        *_versions(runs),
+        _versions(runs),
         "",
         "## Commits",
         "",
-        *_commits(runs),
+        _commits(runs),
         "",
         "## Seeds",
         "",
-        *markdown_lines(["setting", "value"], [list(pair) for pair in _seeds(config)]),
+        markdown.table(["setting", "value"], list(_seeds(config))),
         "",
         "## Resolved configuration",
         "",
@@ -81,22 +81,20 @@ def _trainings(count: int) -> str:
     return f"{count} training" if count == 1 else f"{count} trainings"
 
 
-def _versions(runs: pd.DataFrame) -> Iterator[str]:
+def _versions(runs: pd.DataFrame) -> str:
     """Return a row per package and a column per set of versions that trainings were run with."""
     counts = runs["versions"].value_counts(sort=False)
     sets = [json.loads(text) for text in counts.index]
     now = versions()
     names = list(dict.fromkeys(name for each in (*sets, now) for name in each))
     header = ["package", *(_trainings(count) for count in counts), "this page"]
-    yield from markdown_lines(
-        header, [[name, *(each.get(name, "–") for each in (*sets, now))] for name in names]
-    )
+    return markdown.table(header, [[name, *(each.get(name, "–") for each in (*sets, now))] for name in names])
 
 
-def _commits(runs: pd.DataFrame) -> Iterator[str]:
+def _commits(runs: pd.DataFrame) -> str:
     counts = runs["commit"].value_counts(sort=False)
     rows = [[str(name), str(count)] for name, count in counts.items()]
-    yield from markdown_lines(["commit", "trainings"], [*rows, [commit(), "this page"]])
+    return markdown.table(["commit", "trainings"], [*rows, [commit(), "this page"]])
 
 
 def _seeds(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -122,7 +120,7 @@ def runs_markdown(config: Mapping[str, Any], runs: pd.DataFrame) -> str:
             f"n = {_trainings(len(runs))}, from `runs.parquet`, which holds their settings and versions too "
             "and joins the episodes by the run id. Digests are cut to their first digits.",
             "",
-            *markdown_lines(list(_RUN_COLUMNS.values()), rows),
+            markdown.table(list(_RUN_COLUMNS.values()), rows),
             "",
         ]
     )

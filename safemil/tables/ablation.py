@@ -1,33 +1,47 @@
 """The table of an ablation: the main table's scores at every point of its curves."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from safemil.catalogue import method_label, task_display
 from safemil.errors import UserError
-from safemil.files import write_text
-from safemil.plan.ablation_cells import ShownPoint
-from safemil.plan.ablations import Ablation
+from safemil.statistics.main_table import make_main_table
 from safemil.statistics.scores import SCORES, TABLE_COLUMNS
 from safemil.tables.captions import budget_sentence
-from safemil.tables.latex import remark_lines
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.plain import latex_lines, markdown_lines
-from safemil.tables.text import HEADINGS, legend, score_texts
+from safemil.tables.cells import Row
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
+from safemil.tables.text import HEADINGS, legend, score_estimates
 
 ABLATION_COLUMNS = ["series", "x", *TABLE_COLUMNS]
 
+Point = tuple[str, str, str, float | str]
 
-def ablation_table(scores: pd.DataFrame, points: Sequence[ShownPoint], tasks: Sequence[str]) -> pd.DataFrame:
+
+def make(
+    run: TableRun,
+    episodes: pd.DataFrame,
+    *,
+    name: str,
+    title: str,
+    axis: str,
+    points: Sequence[Point],
+    tasks: Sequence[str],
+) -> Document:
+    """Return the scores at every point of the ablation `name`."""
+    table = ablation_table(make_main_table(episodes, run.evaluation), points, tasks)
+    limit = run.evaluation.cost_limit
+    return ablation_document(table, name, title=title, axis=axis, run_name=run.name, cost_limit=limit)
+
+
+def ablation_table(scores: pd.DataFrame, points: Sequence[Point], tasks: Sequence[str]) -> pd.DataFrame:
     """Put the scores of an ablation's variants in the order of its curves.
 
     Args:
         scores: as from `main_table`, of the episodes of the ablation.
-        points: as from `ablation_runs`. Points that show the same runs each get a row with their scores.
+        points: method, variant, name of the curve and x of each, as from `ablation_runs`. Points that show the same runs each get a row with their scores.
         tasks: the tasks of the ablation.
 
     Returns:
@@ -36,7 +50,9 @@ def ablation_table(scores: pd.DataFrame, points: Sequence[ShownPoint], tasks: Se
     Raises:
         UserError: a point has no scores on a task; every such point is named.
     """
-    frame = pd.DataFrame({"task": list(tasks)}).merge(pd.DataFrame(points), how="cross")
+    frame = pd.DataFrame({"task": list(tasks)}).merge(
+        pd.DataFrame(points, columns=["method", "variant", "series", "x"]), how="cross"
+    )
     table = frame.merge(scores, on=["task", "method", "variant"], how="left", validate="many_to_one")
     missing = table[table["n_seeds"].isna()]
     if not missing.empty:
@@ -50,61 +66,46 @@ def ablation_table(scores: pd.DataFrame, points: Sequence[ShownPoint], tasks: Se
     return table.astype(types)[ABLATION_COLUMNS]
 
 
-def _rows(table: pd.DataFrame) -> list[list[str]]:
-    texts = score_texts(table, pd.Series(False, index=table.index))
-    return [[*_point(row), *map(_cell, scores)] for row, scores in zip(_records(table), texts, strict=True)]
-
-
-def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    return table.to_dict("records")
-
-
-def _point(row: dict[Any, Any]) -> list[str]:
-    x = row["x"] if isinstance(row["x"], str) else f"{row['x']:g}"
-    return [row["series"], x, method_label(row["method"]).display, str(row["n_seeds"])]
-
-
-def _cell(score: Any) -> str:
-    if score.interval:
-        return f"{score.mean} [{score.interval}]"
-    return f"{score.mean} ({score.missing})" if score.missing else str(score.mean)
-
-
-def _header(ablation: Ablation) -> list[str]:
-    return ["curve", ablation.axis, "method", "seeds", *(HEADINGS[score] for score in SCORES)]
-
-
-def _remarks(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
-    # The main table's last cells and its bold type are not in this table.
-    yield from (line for line in legend(table, cost_limit) if not line.startswith(("Bold", "Within limit")))
-
-
-def write_ablation_table(
-    table: pd.DataFrame, directory: Path, name: str, ablation: Ablation, *, run_name: str, cost_limit: float
-) -> list[Path]:
-    """Write ablation_NAME.csv, .md and .tex into `directory`, atomically; return their paths.
+def ablation_document(
+    table: pd.DataFrame, name: str, *, title: str, axis: str, run_name: str, cost_limit: float
+) -> Document:
+    """Return the table as a document with a section per task.
 
     Args:
         table: as from `ablation_table`.
-        directory: is made if it does not exist.
         name: of the ablation.
-        ablation: its title and axis.
+        title: of the ablation.
+        axis: what its points vary.
         run_name: the scale of the run, such as `quick` or `paper`.
         cost_limit: the limit that the scores were computed with.
     """
-    title = f"{ablation.title}: run `{run_name}`"
-    budget, remarks = f"{budget_sentence(table)}.", list(_remarks(table, cost_limit))
-    markdown, latex = [f"# {title}", "", escape(budget), ""], ["% Needs \\usepackage{booktabs}."]
-    for task, rows in table.groupby("task", sort=False):
-        task_name, cells = task_display(str(task)), _rows(rows)
-        markdown += [f"## {task_name}", "", *markdown_lines(_header(ablation), cells), ""]
-        caption = f"{ablation.title} on {task_name}, run {run_name}. {budget}"
-        label = f"tab:ablation-{name}-{task}".replace("_", "-")
-        latex += ["", *latex_lines(_header(ablation), cells, caption=caption, label=label)]
-    markdown += ["## How to read it", "", *(f"- {escape(line)}" for line in remarks), ""]
-    texts = {
-        "csv": csv_text(table),
-        "md": "\n".join(markdown),
-        "tex": "\n".join([*latex, "", *remark_lines(remarks), ""]),
-    }
-    return [write_text(directory / f"ablation_{name}.{end}", text) for end, text in texts.items()]
+    # The main table's last cells and its bold type are not in this table.
+    remarks = [line for line in legend(table, cost_limit) if not line.startswith(("Bold", "Within limit"))]
+    return Document(
+        name=f"ablation_{name}",
+        title=title,
+        frame=table,
+        sections=[
+            Section(
+                heading=task_display(str(task)),
+                caption=f"{title} on {task_display(str(task))}",
+                key=str(task),
+                columns=["curve", axis, "method", "seeds", *(HEADINGS[score] for score in SCORES)],
+                rows=list(_rows(rows)),
+            )
+            for task, rows in table.groupby("task", sort=False)
+        ],
+        run_name=run_name,
+        budget=f"{budget_sentence(table)}.",
+        legend=remarks,
+    )
+
+
+def _rows(table: pd.DataFrame) -> Iterator[Row]:
+    scores = score_estimates(table, pd.Series(False, index=table.index))
+    for row, cells in zip(table.to_dict("records"), scores, strict=True):
+        yield [row["series"], _x(row["x"]), method_label(row["method"]).display, str(row["n_seeds"]), *cells]
+
+
+def _x(x: Any) -> str:
+    return x if isinstance(x, str) else f"{x:g}"

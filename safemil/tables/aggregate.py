@@ -1,31 +1,37 @@
-"""The table over all tasks as files: CSV for programs, Markdown for readers, LaTeX for papers."""
+"""The table over all tasks: interquartile means, probabilities of improvement, readings of the factor of safety."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import Kind, method_label, task_display
-from safemil.files import write_text
+from safemil.catalogue import method_label, task_display
 from safemil.statistics.improvement import OVERALL, PER_TASK, READINGS
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.statistics.over_tasks import FACTOR, IQM, IQM_SCORES, PROBABILITY
-from safemil.tables.captions import budget_sentence, oracle_sentence
-from safemil.tables.latex import remark_lines
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.score_grids import GridGroup, GridRow, grid_latex, grid_markdown
+from safemil.statistics.over_tasks import (
+    FACTOR,
+    IQM,
+    IQM_SCORES,
+    PROBABILITY,
+    aggregate_table,
+    cells_of,
+    left_out,
+)
+from safemil.statistics.scores import relative_seed_scores
+from safemil.tables.captions import budget_sentences, custom_method_notes, sources_of
+from safemil.tables.cells import Estimate, Row
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 from safemil.tables.text import (
     HEADINGS,
-    KIND_HEADINGS,
     MINIMUM_RETURN_NORM,
+    REASONS,
     TOO_FEW,
     UNDEFINED,
-    ScoreText,
+    by_kind,
     digits_of,
-    estimate_text,
+    estimate,
 )
 
 _HEADINGS = {**HEADINGS, "share_within_limit": "within limit"}
@@ -35,6 +41,42 @@ _TITLES = {
     PROBABILITY: "Probability that a seed of SafeMIL is better than one of the baseline",
     FACTOR: "By which factor SafeMIL costs less than the strongest baseline",
 }
+
+
+def make(run: TableRun, episodes: pd.DataFrame) -> Document:
+    """Return the statistics over all tasks of all episodes."""
+    limit = run.evaluation.cost_limit
+    scores = relative_seed_scores(episodes, cost_limit=limit)
+    notes = left_out(scores) + custom_method_notes(run.custom_methods)
+    table = aggregate_table(scores, run.evaluation)
+    return aggregate_document(table, cells_of(scores), run_name=run.name, notes=notes, cost_limit=limit)
+
+
+def aggregate_document(
+    table: pd.DataFrame, cells: pd.DataFrame, *, run_name: str, notes: Sequence[str], cost_limit: float
+) -> Document:
+    """Return one section per statistic; says tasks, budget and source.
+
+    Args:
+        table: as from `aggregate_table`.
+        cells: as from `cells_of`, for the statement of the budget.
+        run_name: the scale of the run, such as `quick` or `paper`.
+        notes: further sentences, without markup.
+        cost_limit: the limit of the scores, stated in the legend.
+    """
+    tasks = [task_display(task) for task in cells["task"].unique()]
+    of = f"{len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}."
+    return Document(
+        name="aggregate",
+        title="Over all tasks",
+        frame=table,
+        sections=list(_sections(table, best_aggregate(table, cost_limit))),
+        run_name=run_name,
+        source=sources_of(cells),
+        budget=f"{of} {budget_sentences(cells[cells['method'].isin(table['method'])])}",
+        legend=[*_legend(table, cost_limit), *_factor_notes(table), *notes],
+        made_from="the episode rows",
+    )
 
 
 def best_aggregate(table: pd.DataFrame, cost_limit: float) -> str | None:
@@ -52,54 +94,53 @@ def best_aggregate(table: pd.DataFrame, cost_limit: float) -> str | None:
     return str(qualified.idxmin()) if len(qualified) else None
 
 
-def _texts(rows: pd.DataFrame, digits: int, bold: bool = False) -> list[ScoreText]:
-    ends = rows[["value", "low", "high"]].itertuples(index=False, name=None)
-    return [estimate_text(*each, digits=digits, bold=bold) for each in ends]
+def _sections(table: pd.DataFrame, best: str | None) -> Iterator[Section]:
+    """Yield the sections of the statistics that there are; `best` is the learner in bold."""
+    for statistic, rows in table.groupby("statistic", sort=False):
+        title, (columns, grid) = _TITLES[str(statistic)], _grid(str(statistic), rows, best)
+        yield Section(title, columns=columns, rows=grid, caption=title, key=str(statistic), stacked=True)
 
 
-def _iqm_grid(table: pd.DataFrame, best: str | None) -> tuple[list[str], list[GridGroup]]:
-    rows = table[table["statistic"] == IQM]
-    decimals = {score: digits_of(rows.loc[rows["score"] == score, "value"]) for score in IQM_SCORES}
-    decimals |= {"return_norm": 2}
-    groups: dict[Kind, list[GridRow]] = {}
+def _grid(statistic: str, rows: pd.DataFrame, best: str | None) -> tuple[list[str], list[Row]]:
+    if statistic == IQM:
+        return _iqm_grid(rows, best)
+    return _probability_grid(rows) if statistic == PROBABILITY else _factor_grid(rows)
+
+
+def _iqm_grid(rows: pd.DataFrame, best: str | None) -> tuple[list[str], list[Row]]:
+    digits = {score: digits_of(score, rows.loc[rows["score"] == score, "value"]) for score in IQM_SCORES}
+    grid = []
     for method, of_method in rows.groupby("method", sort=False):
-        by_score = of_method.set_index("score")
+        label, by_score = method_label(str(method)), of_method.set_index("score").to_dict("index")
+        bold = {"cost_diff": method == best}
         cells = [
-            _texts(by_score.loc[[score]], decimals[score], method == best and score == "cost_diff")[0]
+            estimate(by_score[score], "value", digits=digits[score], bold=bold.get(score, False))
             for score in IQM_SCORES
         ]
-        label = method_label(str(method))
-        groups.setdefault(label.kind, []).append(GridRow(label.display, cells))
-    headed = [GridGroup("" if kind == "learner" else KIND_HEADINGS[kind], g) for kind, g in groups.items()]
-    return ["method", *(_HEADINGS[score] for score in IQM_SCORES)], headed
+        grid.append((label.kind, [label.display, *cells]))
+    return ["method", *(_HEADINGS[score] for score in IQM_SCORES)], list(by_kind(grid))
 
 
-def _probability_grid(table: pd.DataFrame) -> tuple[list[str], list[GridGroup]]:
-    rows = table[table["statistic"] == PROBABILITY]
-    lines = [
-        GridRow(method_label(str(name)).display, _texts(group.set_index("score").loc[[*_COMPARED]], 2))
-        for name, group in rows.groupby("baseline", sort=False)
-    ]
-    return ["baseline", *_COMPARED.values()], [GridGroup("", lines)]
+def _probability_grid(rows: pd.DataFrame) -> tuple[list[str], list[Row]]:
+    grid: list[Row] = []
+    for baseline, of_baseline in rows.groupby("baseline", sort=False):
+        by_score = of_baseline.set_index("score").to_dict("index")
+        cells = [estimate(by_score[score], "value", digits=2) for score in _COMPARED]
+        grid.append([method_label(str(baseline)).display, *cells])
+    return ["baseline", *_COMPARED.values()], grid
 
 
-def _factor_grid(table: pd.DataFrame) -> tuple[list[str], list[GridGroup]]:
-    rows = table[table["statistic"] == FACTOR]
-    lines = [
-        GridRow(READINGS[str(reading)], [_factor_text(*each) for each in _cells(group)])
-        for reading, group in rows.groupby("score", sort=False)
-    ]
-    return ["reading", "best baseline overall", "best baseline per task"], [GridGroup("", lines)]
-
-
-def _cells(group: pd.DataFrame) -> Iterator[tuple[float, float, float]]:
-    yield from group[["value", "low", "high"]].itertuples(index=False, name=None)
-
-
-def _factor_text(value: float, low: float, high: float) -> ScoreText:
-    text = estimate_text(value, low, high, digits=2)
+def _factor_grid(rows: pd.DataFrame) -> tuple[list[str], list[Row]]:
     # Why there is no interval stands in a note of its own: it need not be the seeds.
-    return text if text.interval else ScoreText(text.mean)
+    grid: list[Row] = [
+        [READINGS[str(reading)], *(_factor(row) for row in of_reading.to_dict("records"))]
+        for reading, of_reading in rows.groupby("score", sort=False)
+    ]
+    return ["reading", "best baseline overall", "best baseline per task"], grid
+
+
+def _factor(row: Mapping[Hashable, Any]) -> Estimate:
+    return estimate(row, "value", digits=2, missing="")
 
 
 def _factor_notes(table: pd.DataFrame) -> Iterator[str]:
@@ -137,78 +178,7 @@ def _legend(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
         "task, whatever it returns; chosen once, not in each resample."
     )
     if (table["n_seeds"] < MINIMUM_SEEDS).any():
-        yield f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed."
+        yield REASONS[TOO_FEW]
     undefined = table[(table["statistic"] == IQM) & table["value"].isna()]
     for reason in undefined["missing"].unique():
         yield f"{UNDEFINED}: {reason}, where the constrained reference earns no more than random actions."
-
-
-def _grids(table: pd.DataFrame, best: str | None) -> Iterator[tuple[str, list[str], list[GridGroup]]]:
-    makers: dict[str, Callable[[pd.DataFrame], tuple[list[str], list[GridGroup]]]]
-    makers = {IQM: partial(_iqm_grid, best=best), PROBABILITY: _probability_grid, FACTOR: _factor_grid}
-    for statistic, make in makers.items():
-        if (table["statistic"] == statistic).any():
-            yield statistic, *make(table)
-
-
-def _heading(table: pd.DataFrame, cells: pd.DataFrame) -> str:
-    tasks = [task_display(task) for task in cells["task"].unique()]
-    shown = cells[cells["method"].isin(table["method"])]
-    sentences = [budget_sentence(shown), oracle_sentence(shown)]
-    number = f"{len(tasks)} task{'s' if len(tasks) > 1 else ''}"
-    return ". ".join([f"{number}: {', '.join(tasks)}", *filter(None, sentences)]) + "."
-
-
-def aggregate_markdown(
-    table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str, best: str | None
-) -> str:
-    """Return the table as a Markdown document that says its tasks, budget and source, and ends in remarks.
-
-    `best` is the learner in bold, as from `best_aggregate`.
-    """
-    source = ", ".join(sorted(cells["source"].unique()))
-    lines = [f"# Over all tasks: run `{run_name}`, source `{source}`", "", _heading(table, cells), ""]
-    for statistic, columns, groups in _grids(table, best):
-        lines += [f"## {_TITLES[statistic]}", "", *grid_markdown(columns, groups), ""]
-    return "\n".join([*lines, "## How to read it", "", *(f"- {escape(line)}" for line in remarks), ""])
-
-
-def aggregate_latex(
-    table: pd.DataFrame, cells: pd.DataFrame, remarks: Sequence[str], run_name: str, best: str | None
-) -> str:
-    """Return a booktabs table per statistic, then the remarks; `best` is the learner in bold."""
-    lines = ["% Generated from the episode rows; needs \\usepackage{booktabs}."]
-    for statistic, columns, groups in _grids(table, best):
-        caption = f"{_TITLES[statistic]}, run {run_name}. {_heading(table, cells)}"
-        label = f"tab:aggregate-{statistic}".replace("_", "-")
-        lines += ["", *grid_latex(columns, groups, caption=caption, label=label)]
-    return "\n".join([*lines, "", *remark_lines(remarks), ""])
-
-
-def write_aggregate_table(
-    table: pd.DataFrame,
-    cells: pd.DataFrame,
-    directory: Path,
-    *,
-    run_name: str,
-    notes: Sequence[str],
-    cost_limit: float,
-) -> list[Path]:
-    """Write aggregate.csv, aggregate.md and aggregate.tex, atomically; return their paths.
-
-    Args:
-        table: as from `aggregate_table`.
-        cells: as from `cells_of`, for the statement of the budget.
-        directory: is made if it does not exist.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        notes: further sentences, without markup.
-        cost_limit: the limit of the scores, stated in the legend.
-    """
-    remarks = [*_legend(table, cost_limit), *_factor_notes(table), *notes]
-    best = best_aggregate(table, cost_limit)
-    texts = {
-        "aggregate.csv": csv_text(table),
-        "aggregate.md": aggregate_markdown(table, cells, remarks, run_name, best),
-        "aggregate.tex": aggregate_latex(table, cells, remarks, run_name, best),
-    }
-    return [write_text(directory / name, text) for name, text in texts.items()]

@@ -9,6 +9,11 @@ from safemil.catalogue import KNOWN_METHODS, Kind
 KIND_PLURALS: dict[Kind, str] = {"learner": "learners", "oracle": "oracles", "reference": "references"}
 
 
+def sources_of(table: pd.DataFrame) -> str:
+    """Return the sources of the data behind a table, as text."""
+    return ", ".join(sorted(table["source"].unique()))
+
+
 def is_partial(table: pd.DataFrame) -> bool:
     """Say whether a table is of the runs that are finished so far, as from `partial_table`."""
     return "n_configured" in table.columns
@@ -38,7 +43,12 @@ def budget_sentence(table: pd.DataFrame) -> str:
         if not rows.empty:
             kinds_of_budget.setdefault(_budget(rows), []).append(KIND_PLURALS[kind])
     parts = [f"{' and '.join(kinds)}: {budget}" for budget, kinds in kinds_of_budget.items()]
-    return "; ".join([f"Source {', '.join(sorted(table['source'].unique()))}", *parts])
+    return "; ".join([f"Source {sources_of(table)}", *parts])
+
+
+def budget_sentences(table: pd.DataFrame) -> str:
+    """Return `budget_sentence` and what sets oracles apart, as whole sentences."""
+    return ". ".join(filter(None, [budget_sentence(table), oracle_sentence(table)])) + "."
 
 
 def oracle_sentence(table: pd.DataFrame) -> str:

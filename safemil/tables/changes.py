@@ -14,7 +14,7 @@ from rich.table import Table
 from safemil import paths
 from safemil.catalogue import task_display
 from safemil.errors import UserError
-from safemil.files import write_text
+from safemil.files import csv_text, write_text
 from safemil.records.episodes import read_episodes
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.changes import (
@@ -28,9 +28,7 @@ from safemil.statistics.changes import (
     RunComparison,
 )
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.plain import markdown_lines
+from safemil.tables import markdown
 from safemil.tables.text import HEADINGS, row_name
 
 SUFFIXES = (".md", ".csv", ".json")
@@ -233,12 +231,11 @@ def write_comparison(path: Path, first: StoredRun, second: StoredRun, comparison
 
 
 def _markdown(first: StoredRun, second: StoredRun, comparison: RunComparison) -> str:
-    lines = [f"# Comparison of `{first.name}` (A) and `{second.name}` (B)", ""]
-    lines += [f"- {escape(f'{each.file}')}" for each in (first, second)]
-    lines += [f"- Warning: {escape(line)}" for line in comparison.differing]
-    lines += [f"- {escape(line)}" for line in [*summary_lines(comparison), RULE]]
-    return "\n".join(
-        [*lines, "", *markdown_lines(_HEADER, [texts for _, texts in _rows(comparison.table)]), ""]
+    warnings = [f"Warning: {line}" for line in comparison.differing]
+    return markdown.page(
+        f"# Comparison of `{first.name}` (A) and `{second.name}` (B)",
+        markdown.bullets([f"{first.file}", f"{second.file}", *warnings, *summary_lines(comparison), RULE]),
+        markdown.table(_HEADER, [texts for _, texts in _rows(comparison.table)]),
     )
 
 

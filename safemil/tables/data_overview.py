@@ -6,7 +6,7 @@ were trained. Everything else is read off the cards that the pipeline wrote; not
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from safemil.errors import UserError
-from safemil.files import write_text
+from safemil.tables.cells import Markup
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 
 TARGET_TABLE = Path(__file__).resolve().parents[2] / "config" / "behavior_targets.tsv"
 TAB = "\t"
@@ -40,15 +42,13 @@ class TaskFiles(NamedTuple):
     Attributes:
         behavior_card: card of the shipped behaviour policies.
         policies: the shipped policies.
-        source_card: data card of the collected file.
-        collecting: Snakemake's benchmark of collecting.
+        source_card: data card of the collected file; the benchmark of collecting lies beside its folder.
         split_card: data card of the split.
     """
 
     behavior_card: Path
     policies: Path
     source_card: Path
-    collecting: Path
     split_card: Path
 
 
@@ -114,15 +114,66 @@ def _training_seeds(summary: dict[str, Any]) -> int:
     return int(summary["provenance"]["training_seed"]["distinct_values"])
 
 
-def _task_row(task: str, files: TaskFiles, target: Target) -> dict[str, str]:
+def make(
+    _run: TableRun,
+    behavior_cards: Sequence[Path],
+    policies: Sequence[Path],
+    source_cards: Sequence[Path],
+    split_cards: Sequence[Path],
+    targets: Path,
+    *,
+    tasks: Sequence[str],
+) -> Document:
+    """Return the table of all tasks; files are in their order."""
+    cards = zip(behavior_cards, policies, source_cards, split_cards, strict=True)
+    files = {task: TaskFiles(*each) for task, each in zip(tasks, cards, strict=True)}
+    return overview_document(files, read_targets(targets))
+
+
+def overview_document(files: Mapping[str, TaskFiles], targets: Mapping[str, Target]) -> Document:
+    """Return the table with one column per task.
+
+    Args:
+        files: of each task.
+        targets: of each task.
+
+    Raises:
+        UserError: a task has no targets.
+    """
+    unknown = [task for task in files if task not in targets]
+    if unknown:
+        raise UserError("no targets for a task", expected=list(targets), found=unknown, where=TARGET_TABLE)
+    columns = {task: _column(task, each, targets[task]) for task, each in files.items()}
+    names = list(next(iter(columns.values())))
+    rows = [[name, *(columns[task][name] for task in files)] for name in names]
+    frame = pd.DataFrame(rows, columns=["quantity", *files]).map(lambda text: text.replace("**", "").strip())
+    return Document(
+        name="data_overview",
+        title="The collected data",
+        frame=frame,
+        sections=[
+            Section(
+                columns=["", *files],
+                rows=[[Markup(text.strip()) for text in row] for row in rows],
+                rule=f"| {' | '.join(['---'] * (1 + len(files)))} |",
+            )
+        ],
+        introduction=(
+            "Found, then the target. Return and cost are undiscounted sums over an episode; the reference "
+            "acts by its mean\naction. Collecting time is wall time of one core."
+        ),
+        made_from="the cards of data and behaviour policies",
+    )
+
+
+def _column(task: str, files: TaskFiles, target: Target) -> dict[str, str]:
     behavior, source, split = (
         json.loads(path.read_text()) for path in (files.behavior_card, files.source_card, files.split_card)
     )
     # Data that were copied here instead of collected come without the time it took.
-    made_here = files.collecting.is_file()
-    seconds = f"{pd.read_csv(files.collecting, sep=TAB)['s'].iloc[0]:.0f}" if made_here else "–"
+    benchmark = files.source_card.parents[1] / "benchmarks" / f"{task}.tsv"
+    seconds = f"{pd.read_csv(benchmark, sep=TAB)['s'].iloc[0]:.0f}" if benchmark.is_file() else "–"
     return {
-        "task": task,
         **{check.name: check.text() for check in task_checks(target, behavior, source, split)},
         "rule": f"{split['rule']} (> {split['non_preferred_cost']:g}, < {split['preferred_cost']:g})",
         "drawn D_N": str(split["drawn_non_preferred"]),
@@ -133,25 +184,3 @@ def _task_row(task: str, files: TaskFiles, target: Target) -> dict[str, str]:
         "policies, MB": f"{files.policies.stat().st_size / 1e6:.1f}",
         "collecting, s": seconds,
     }
-
-
-def write_overview(tasks: Sequence[tuple[str, TaskFiles]], output: Path) -> None:
-    """Write the table as Markdown, one column per task, atomically.
-
-    Raises:
-        UserError: a task has no targets.
-    """
-    targets = read_targets()
-    unknown = [task for task, _ in tasks if task not in targets]
-    if unknown:
-        raise UserError("no targets for a task", expected=list(targets), found=unknown, where=TARGET_TABLE)
-    rows = [_task_row(task, files, targets[task]) for task, files in tasks]
-    header = ["", *(row["task"] for row in rows)]
-    lines = [header, ["---"] * len(header)]
-    lines += [[name.strip(), *(row[name] for row in rows)] for name in rows[0] if name != "task"]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    introduction = (
-        "# The collected data\n\nFound, then the target. Return and cost are undiscounted sums over an "
-        "episode; the reference acts by its mean\naction. Collecting time is wall time of one core.\n\n"
-    )
-    write_text(output, introduction + text + "\n")

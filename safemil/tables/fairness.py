@@ -1,18 +1,16 @@
-"""The fairness table as files: CSV for programs, Markdown for readers, LaTeX for papers."""
+"""The fairness table: what each method was given."""
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from safemil.files import write_text
+from safemil.records.training_records import RunRecord, record_frame
 from safemil.statistics.fairness import CELL, budget_sentences, fairness_table, number
-from safemil.tables.latex import remark_lines
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.plain import latex_lines, markdown_lines
+from safemil.tables.captions import sources_of
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 from safemil.tables.text import row_name
 
 BUDGET_HEADER = [
@@ -36,6 +34,44 @@ LEGEND = (
     "Layers: inputs × outputs of each linear layer; inputs and outputs differ between tasks. Rate: learning "
     "rate at the start. Decay: AdamW's weight decay.",
 )
+
+
+def make(run: TableRun, records: Iterable[tuple[RunRecord, float]]) -> Document:
+    """Return the table of the records of all runs, each with its peak memory in MB."""
+    return fairness_document(record_frame(records), run_name=run.name)
+
+
+def fairness_document(records: pd.DataFrame, *, run_name: str) -> Document:
+    """Return both tables, of budgets and of networks; differences in words come first.
+
+    Args:
+        records: as from `record_frame`.
+        run_name: the scale of the run, such as `quick` or `paper`.
+    """
+    table = fairness_table(records)
+    return Document(
+        name="fairness",
+        title="What each method was given",
+        frame=table,
+        sections=[
+            Section("Equal and not equal", points=budget_sentences(records)),
+            Section(
+                "Budget", columns=BUDGET_HEADER, rows=budget_rows(table), caption="Budget of each method"
+            ),
+            Section(
+                "Networks",
+                columns=NETWORK_HEADER,
+                rows=network_rows(table),
+                caption="Networks of each method",
+                key="networks",
+                alignment=r"llp{0.35\textwidth}rrrr",
+            ),
+        ],
+        run_name=run_name,
+        source=sources_of(table),
+        legend=LEGEND,
+        made_from="the run records",
+    )
 
 
 def budget_rows(table: pd.DataFrame) -> list[list[str]]:
@@ -90,51 +126,3 @@ def _ends(low: float, high: float) -> str:
 def _measured(row: dict[Any, Any], name: str) -> str:
     median, low, high = (row[f"{name}_{end}"] for end in ("median", "min", "max"))
     return NOT_RECORDED if pd.isna(median) else f"{median:.3g} ({low:.3g} to {high:.3g})"
-
-
-def fairness_markdown(table: pd.DataFrame, sentences: Sequence[str], run_name: str) -> str:
-    """Return both tables as a Markdown document, differences in words first."""
-    lines = [f"# What each method was given: run `{run_name}`, source `{_sources(table)}`", ""]
-    lines += ["## Equal and not equal", "", *(f"- {escape(line)}" for line in sentences), ""]
-    lines += ["## Budget", "", *markdown_lines(BUDGET_HEADER, budget_rows(table)), ""]
-    lines += ["## Networks", "", *markdown_lines(NETWORK_HEADER, network_rows(table)), ""]
-    lines += ["## How to read it", "", *(f"- {escape(line)}" for line in LEGEND), ""]
-    return "\n".join(lines)
-
-
-def fairness_latex(table: pd.DataFrame, sentences: Sequence[str], run_name: str) -> str:
-    """Return both tables in LaTeX, then the differences in words and the legend."""
-    run = f"run {run_name}, source {_sources(table)}"
-    budget = latex_lines(
-        BUDGET_HEADER, budget_rows(table), caption=f"Budget of each method, {run}.", label="tab:fairness"
-    )
-    networks = latex_lines(
-        NETWORK_HEADER,
-        network_rows(table),
-        caption=f"Networks of each method, {run}.",
-        label="tab:fairness-networks",
-        columns=r"llp{0.35\textwidth}rrrr",
-    )
-    first = "% Generated from the run records; needs \\usepackage{booktabs}."
-    return "\n".join([first, "", *budget, "", *networks, "", *remark_lines([*sentences, *LEGEND]), ""])
-
-
-def _sources(table: pd.DataFrame) -> str:
-    return ", ".join(sorted(table["source"].unique()))
-
-
-def write_fairness_table(records: pd.DataFrame, directory: Path, run_name: str) -> list[Path]:
-    """Write fairness.csv, fairness.md and fairness.tex into `directory`, atomically; return their paths.
-
-    Args:
-        records: as from `record_frame`.
-        directory: is made if it does not exist.
-        run_name: the scale of the run, such as `quick` or `paper`.
-    """
-    table, sentences = fairness_table(records), budget_sentences(records)
-    texts = {
-        "fairness.csv": csv_text(table),
-        "fairness.md": fairness_markdown(table, sentences, run_name),
-        "fairness.tex": fairness_latex(table, sentences, run_name),
-    }
-    return [write_text(directory / name, text) for name, text in texts.items()]

@@ -1,38 +1,12 @@
-"""The main table as LaTeX: one booktabs table per task, to be read in with `input` by a document.
+"""Tables, lists and escapes in LaTeX, to be read in with `input` by a document.
 
-The document needs `booktabs` and nothing else. The interval stands in a smaller type under its mean,
-because eight columns of `mean [low, high]` fit no page.
+The document needs `booktabs` and nothing else.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
-import pandas as pd
-
-from safemil.catalogue import Kind, task_display
-from safemil.statistics.scores import SCORES
-from safemil.tables.captions import budget_sentence, in_brackets, oracle_sentence, partial_mark
-from safemil.tables.text import (
-    EMPTY,
-    KIND_HEADINGS,
-    NOT_RUN,
-    UNDEFINED,
-    ScoreText,
-    best_learners,
-    legend,
-    row_names,
-    score_texts,
-    seeds_text,
-    share_text,
-)
-
-_HEADINGS = {
-    "return": "return",
-    "cost": "cost",
-    "cvar20": r"CVaR@20\,\%",
-    "return_norm": "norm. return",
-    "cost_diff": r"cost $-$ ref.",
-    "cvar20_diff": r"CVaR $-$ ref.",
-}
+from safemil.tables.cells import Cell, Estimate, Group, Markup, Row
 
 # Characters that text in the default OT1 encoding cannot hold as they are, and brackets, which would
 # become an optional argument after `item` or a line end.
@@ -48,11 +22,16 @@ _SPECIAL = {
     "|": "$|$",
     "−": "$-$",
     "×": r"$\times$",
+    "±": r"$\pm$",
     "≤": r"$\le$",
     "≥": r"$\ge$",
+    "→": r"$\rightarrow$",
+    "α": r"$\alpha$",
     "–": "--",
     "—": "---",
+    "\N{THIN SPACE}": r"\,",
 }
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def escape(text: str) -> str:
@@ -60,70 +39,71 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
-def main_table_latex(table: pd.DataFrame, *, run_name: str, notes: Sequence[str], cost_limit: float) -> str:
-    """Return one LaTeX table per task, then the legend and the notes as a paragraph of their own."""
-    lines = [
-        "% Generated from the episode rows; needs \\usepackage{booktabs}.",
-    ]
-    bold = best_learners(table, cost_limit)
-    budget = ". ".join(filter(None, [budget_sentence(table), oracle_sentence(table)]))
-    for task, rows in table.groupby("task", sort=False):
-        caption = (
-            f"Main comparison on {escape(task_display(str(task)))}{in_brackets(partial_mark(table))}, "
-            f"run {escape(run_name)}. "
-            f"{escape(budget)}. Interval: 95\\,\\% percentile bootstrap over seeds."
-        )
-        label, names = f"tab:main-{task}".replace("_", "-"), row_names(rows, cost_limit)
-        lines += ["", *_task_table(rows, bold[rows.index], names, caption, label)]
-    remarks = [*legend(table, cost_limit), *notes]
-    return "\n".join([*lines, "", *remark_lines(remarks), ""])
-
-
-def _task_table(
-    rows: pd.DataFrame, bold: pd.Series, names: Sequence[str], caption: str, label: str
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    *,
+    caption: str,
+    label: str,
+    alignment: str = "",
+    stacked: bool = False,
 ) -> Iterator[str]:
-    columns = ["method", "seeds", *(_HEADINGS[score] for score in SCORES), "within limit"]
+    """Return the lines of a booktabs table; text is given without markup.
+
+    Args:
+        columns: heads.
+        rows: cells, as many as heads.
+        caption: sentences.
+        label: to refer to, e.g. `tab:fairness`.
+        alignment: as LaTeX has it; without it the first column is left-aligned, the others right-aligned.
+        stacked: intervals stand in a smaller type under their means, for many of them side by side fit no
+            page. Numbers are set as such.
+    """
     yield from [r"\begin{table*}", r"\centering", r"\small", r"\setlength{\tabcolsep}{4pt}"]
-    yield from [f"\\caption{{{caption}}}", f"\\label{{{label}}}"]
-    yield from [f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"\toprule"]
-    yield from [" & ".join(columns) + r" \\", r"\midrule"]
-    yield from _body(rows, bold, names, len(columns))
+    yield from [f"\\caption{{{escape(caption)}}}", f"\\label{{{label}}}"]
+    yield f"\\begin{{tabular}}{{{alignment or 'l' + 'r' * (len(columns) - 1)}}}"
+    yield from [r"\toprule", _line(map(escape, columns)), r"\midrule"]
+    for row in rows:
+        if isinstance(row, Group):
+            yield r"\midrule"
+            yield f"\\multicolumn{{{len(columns)}}}{{l}}{{\\emph{{{escape(row.heading)}}}}} \\\\"
+        elif stacked:
+            yield _line(map(_mean, row))
+            intervals = [_interval(cell) if isinstance(cell, Estimate) else "" for cell in row]
+            yield from [_line(intervals)] if any(intervals) else []
+        else:
+            yield _line(map(_text, row))
     yield from [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
 
 
-def _body(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str], n_columns: int) -> Iterator[str]:
-    kind: Kind = "learner"
-    for row, name, scores in zip(rows.to_dict("records"), names, score_texts(rows, bold), strict=True):
-        if row["kind"] != kind:
-            kind = row["kind"]
-            yield r"\midrule"
-            yield f"\\multicolumn{{{n_columns}}}{{l}}{{\\emph{{{KIND_HEADINGS[kind]}}}}} \\\\"
-        cells = [_number(seeds_text(row)), *map(mean_cell, scores), _number(share_text(row))]
-        yield " & ".join([escape(name), *cells]) + r" \\"
-        yield " & ".join(["", "", *map(interval_cell, scores), ""]) + r" \\"
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
 
 
-def _number(text: str) -> str:
-    return f"${text}$" if text.replace(".", "").isdigit() else escape(text)
+def _text(cell: Cell) -> str:
+    if isinstance(cell, Markup):
+        return escape(cell.text.replace("*", ""))
+    return escape(cell if isinstance(cell, str) else cell.text)
 
 
-def mean_cell(score: ScoreText) -> str:
-    """Return a mean as LaTeX."""
-    if score.mean in (UNDEFINED, NOT_RUN, EMPTY):
-        return escape(score.mean)
-    return f"$\\mathbf{{{score.mean}}}$" if score.bold else f"${score.mean}$"
+def _mean(cell: Cell) -> str:
+    text = cell.mean if isinstance(cell, Estimate) else _text(cell)
+    if not _NUMBER.fullmatch(text):
+        return escape(text) if isinstance(cell, Estimate) else text
+    return f"$\\mathbf{{{text}}}$" if isinstance(cell, Estimate) and cell.bold else f"${text}$"
 
 
-def interval_cell(score: ScoreText) -> str:
+def _interval(cell: Estimate) -> str:
     """Return a mean's interval, or why there is none, and its seeds, in small type; empty without them."""
-    text = f"[{score.interval}]" if score.interval else score.missing
-    parts = [f"${text}$" if text else "", f"({score.seeds})" if score.seeds else ""]
+    # A reason such as n<3 is a formula, others are words.
+    missing = escape(cell.missing) if " " in cell.missing else f"${cell.missing}$" if cell.missing else ""
+    interval = f"$[{cell.interval}]$" if cell.interval else missing
+    parts = [interval, f"({cell.seeds})" if cell.seeds else ""]
     return f"{{\\scriptsize {' '.join(filter(None, parts))}}}" if any(parts) else ""
 
 
-def remark_lines(remarks: Sequence[str]) -> Iterator[str]:
-    """Return sentences without markup as a list in small type."""
-    yield r"\begin{itemize}"
-    yield r"\footnotesize"
-    yield from (f"\\item {escape(remark)}" for remark in remarks)
+def items(sentences: Iterable[str]) -> Iterator[str]:
+    """Return the lines of a list of sentences without markup, in small type."""
+    yield from [r"\begin{itemize}", r"\footnotesize"]
+    yield from (f"\\item {escape(sentence)}" for sentence in sentences)
     yield r"\end{itemize}"

@@ -1,21 +1,20 @@
-"""The table of learned costs as files: CSV for programs, Markdown for readers, LaTeX for papers."""
+"""The table of learned costs: how well each orders steps and episodes that no method has seen."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from safemil.catalogue import task_display
 from safemil.data.held_out import SET_SIZE
-from safemil.files import write_text
 from safemil.learned_cost.rows import SCORES
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.tables.latex import remark_lines
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.plain import latex_lines, markdown_lines
-from safemil.tables.text import TOO_FEW, UNDEFINED, row_name
+from safemil.statistics.learned_cost import learned_cost_table
+from safemil.tables.captions import sources_of
+from safemil.tables.cells import Estimate, Row
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
+from safemil.tables.text import REASONS, TOO_FEW, UNDEFINED, estimate, row_name
 
 HEADER = [
     *["method", "held out", "seeds"],
@@ -23,25 +22,55 @@ HEADER = [
 ]
 
 
-def _task_rows(table: pd.DataFrame) -> list[list[str]]:
-    """Return the cells of the rows of one task, as `HEADER` names them."""
-    return [
-        [
-            row_name(row["method"], row["variant"]),
-            row["held_out"],
-            str(row["n_seeds"]),
-            *(_score(row, score) for score in SCORES),
-        ]
-        for row in table.to_dict("records")
-    ]
+def make(run: TableRun, scores: pd.DataFrame) -> Document:
+    """Return the table of the scores of all learned costs."""
+    settings = run.evaluation
+    table = learned_cost_table(
+        scores, n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
+    )
+    return learned_cost_document(table, run_name=run.name, cost_limit=settings.cost_limit)
 
 
-def _score(row: dict[Any, Any], score: str) -> str:
-    mean, low, high = (row[f"{score}{end}"] for end in ("", "_low", "_high"))
-    if pd.isna(mean):
-        return f"{UNDEFINED} ({row[f'{score}_missing']})"
-    # z turns a rounded -0.00 into 0.00
-    return f"{mean:z.2f} " + (f"({TOO_FEW})" if pd.isna(low) else f"[{low:z.2f}, {high:z.2f}]")
+def learned_cost_document(table: pd.DataFrame, *, run_name: str, cost_limit: float) -> Document:
+    """Return the table as a document with a section per task.
+
+    Args:
+        table: as from `learned_cost_table`.
+        run_name: the scale of the run, such as `quick` or `paper`.
+        cost_limit: the limit that the runs were scored with, stated in the legend.
+    """
+    title = "What the learned cost knows"
+    return Document(
+        name="learned_cost",
+        title=title,
+        frame=table,
+        sections=[
+            Section(
+                heading=task_display(str(task)),
+                caption=f"{title} on {task_display(str(task))}",
+                key=str(task),
+                columns=HEADER,
+                rows=[_row(row) for row in rows.to_dict("records")],
+                note=f"Held out, {_counts(rows)}",
+            )
+            for task, rows in table.groupby("task", sort=False)
+        ],
+        run_name=run_name,
+        source=sources_of(table),
+        legend=list(_legend(table, cost_limit)),
+        made_from="the scores of each run",
+    )
+
+
+def _row(row: Mapping[Hashable, Any]) -> Row:
+    name, seeds = row_name(row["method"], row["variant"]), str(row["n_seeds"])
+    return [name, row["held_out"], seeds, *(_score(row, score) for score in SCORES)]
+
+
+def _score(row: Mapping[Hashable, Any], score: str) -> Estimate:
+    if pd.isna(row[score]):
+        return Estimate(UNDEFINED, missing=row[f"{score}_missing"])
+    return estimate(row, score, digits=2)
 
 
 def _counts(table: pd.DataFrame) -> str:
@@ -81,52 +110,6 @@ def _legend(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
         "3 p (1 − p) where no two learned costs are equal: it is low by nature where costs are rare."
     )
     if (table["n_seeds"] < MINIMUM_SEEDS).any():
-        yield f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed."
+        yield REASONS[TOO_FEW]
     if table[SCORES].isna().any(axis=None):
         yield f"{UNDEFINED}: undefined, for the reason given."
-
-
-def learned_cost_markdown(table: pd.DataFrame, *, run_name: str, cost_limit: float) -> str:
-    """Return the table as a Markdown document, one table per task."""
-    lines = [f"# What the learned cost knows: run `{run_name}`, source `{_sources(table)}`", ""]
-    for task, rows in table.groupby("task", sort=False):
-        lines += [f"## {task_display(str(task))}", "", *markdown_lines(HEADER, _task_rows(rows)), ""]
-        lines += [f"Held out, {escape(_counts(rows))}", ""]
-    legend = [f"- {escape(line)}" for line in _legend(table, cost_limit)]
-    return "\n".join([*lines, "## How to read it", "", *legend, ""])
-
-
-def learned_cost_latex(table: pd.DataFrame, *, run_name: str, cost_limit: float) -> str:
-    """Return one LaTeX table per task, then the legend."""
-    lines = ["% Generated from the scores of each run; needs \\usepackage{booktabs}."]
-    for task, rows in table.groupby("task", sort=False):
-        caption = (
-            f"What the learned cost knows on {task_display(str(task))}, run {run_name}, source "
-            f"{_sources(table)}. Held out, {_counts(rows)}"
-        )
-        label = f"tab:learned-cost-{task}".replace("_", "-")
-        lines += ["", *latex_lines(HEADER, _task_rows(rows), caption=caption, label=label)]
-    return "\n".join([*lines, "", *remark_lines(list(_legend(table, cost_limit))), ""])
-
-
-def _sources(table: pd.DataFrame) -> str:
-    return ", ".join(sorted(table["source"].unique()))
-
-
-def write_learned_cost_table(
-    table: pd.DataFrame, directory: Path, *, run_name: str, cost_limit: float
-) -> Sequence[Path]:
-    """Write learned_cost.csv, learned_cost.md and learned_cost.tex, atomically; return their paths.
-
-    Args:
-        table: as from `learned_cost_table`.
-        directory: is made if it does not exist.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        cost_limit: the limit that the runs were scored with, stated in the legend.
-    """
-    texts = {
-        "learned_cost.csv": csv_text(table),
-        "learned_cost.md": learned_cost_markdown(table, run_name=run_name, cost_limit=cost_limit),
-        "learned_cost.tex": learned_cost_latex(table, run_name=run_name, cost_limit=cost_limit),
-    }
-    return [write_text(directory / name, text) for name, text in texts.items()]

@@ -1,20 +1,27 @@
-"""The table of learning curves as files: CSV for programs, Markdown for readers."""
+"""The table of learning curves: which have levelled off, task by task and over tasks."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from safemil.catalogue import task_display
-from safemil.files import write_text
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.curves import QUANTITIES
 from safemil.statistics.intervals import CONFIDENCE
-from safemil.statistics.levelling import CANNOT_TELL, LEVEL, MINIMUM_POINTS, UNCLEAR
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.plain import markdown_lines
+from safemil.statistics.levelling import (
+    CANNOT_TELL,
+    LEVEL,
+    MINIMUM_POINTS,
+    UNCLEAR,
+    levelling_over_tasks,
+    levelling_table,
+)
+from safemil.tables.captions import sources_of
+from safemil.tables.cells import Row
+from safemil.tables.document import Document, Section
+from safemil.tables.learning_curves_over_tasks import over_tasks_sections
+from safemil.tables.request import TableRun
 from safemil.tables.text import row_name
 
 HEADER = [
@@ -28,7 +35,7 @@ HEADER = [
 ]
 
 
-def _rows(table: pd.DataFrame) -> list[list[str]]:
+def _rows(table: pd.DataFrame) -> list[Row]:
     """Return the cells of the rows of one task, as `HEADER` names them."""
     return [
         [
@@ -57,45 +64,45 @@ def _quantity_cells(row: dict[Any, Any], quantity: str) -> list[str]:
     ]
 
 
-OVER_TASKS_HEADER = [
-    *["method", "kind", "levelled off", "return: change", "return is", "cost: change", "cost is"],
-    *["tasks", "runs"],
-]
+def make(run: TableRun, curves: pd.DataFrame, episodes: pd.DataFrame) -> Document:
+    """Return the table of the episodes of all curves, with the final episodes for the references."""
+    settings = run.evaluation
+    table = levelling_table(curves, episodes, settings)
+    over_tasks = levelling_over_tasks(curves, episodes, settings)
+    return learning_curves_document(table, over_tasks, run_name=run.name, settings=settings)
 
 
-def _over_tasks_rows(table: pd.DataFrame) -> list[list[str]]:
-    return [
-        [
-            row_name(row["method"], row["variant"]),
-            row["kind"],
-            row["levelled_off"],
-            *(cell for quantity in QUANTITIES for cell in _share_cells(row, quantity)),
-            str(row["n_tasks"]),
-            str(row["n_seeds"]),
-        ]
-        for row in table.to_dict("records")
+def learning_curves_document(
+    table: pd.DataFrame, over_tasks: pd.DataFrame, *, run_name: str, settings: EvaluationSettings
+) -> Document:
+    """Return the table as a document with a section per task and one over tasks.
+
+    Args:
+        table: as from `levelling_table`.
+        over_tasks: as from `levelling_over_tasks`.
+        run_name: the scale of the run, such as `quick` or `paper`.
+        settings: those the table was made with.
+    """
+    sections = [
+        Section(
+            heading=task_display(str(task)),
+            caption=f"Ends of the learning curves on {task_display(str(task))}",
+            key=str(task),
+            columns=HEADER,
+            rows=_rows(rows),
+        )
+        for task, rows in table.groupby("task", sort=False)
     ]
-
-
-def _share_cells(row: dict[Any, Any], quantity: str) -> list[str]:
-    change, low, high = (row[f"{quantity}_{name}"] for name in ("change", "low", "high"))
-    interval = "" if pd.isna(low) else f" [{low:+z.3f}, {high:+z.3f}]"
-    return ["" if pd.isna(change) else f"{change:+z.3f}{interval}", row[f"{quantity}_verdict"]]
-
-
-def _over_tasks_lines(table: pd.DataFrame, settings: EvaluationSettings) -> Iterator[str]:
-    """Return the section on all tasks together; no line where no method has curves on several."""
-    if table.empty:
-        return
-    yield from ["## Over all tasks", ""]
-    yield from markdown_lines(OVER_TASKS_HEADER, _over_tasks_rows(table))
-    yield ""
-    yield escape(
-        "Change: mean over tasks and seeds, as a share of what the tolerance of a task is a share of "
-        f"[{100 * CONFIDENCE:g} % percentile bootstrap interval; seeds are drawn anew within each task]; "
-        f"tolerance ±{settings.level_tolerance:g}. Opposite changes on two tasks cancel."
+    return Document(
+        name="learning_curves",
+        title="Have the learning curves levelled off?",
+        frame=table,
+        sections=[*sections, *over_tasks_sections(over_tasks, settings)],
+        run_name=run_name,
+        source=sources_of(table),
+        legend=list(_legend(table, settings)),
+        made_from="the episodes of the learning curves",
     )
-    yield ""
 
 
 def _legend(table: pd.DataFrame, settings: EvaluationSettings) -> Iterator[str]:
@@ -126,45 +133,3 @@ def _legend(table: pd.DataFrame, settings: EvaluationSettings) -> Iterator[str]:
         "The learning rate falls to 0 over the given budget, so every curve slows down towards its end. A "
         "level end says that this training is over, not that a longer one would bring nothing."
     )
-
-
-def learning_curves_markdown(
-    table: pd.DataFrame, over_tasks: pd.DataFrame, *, run_name: str, settings: EvaluationSettings
-) -> str:
-    """Return the table as a Markdown document, one table per task and one over tasks."""
-    sources = ", ".join(sorted(table["source"].unique()))
-    lines = [f"# Have the learning curves levelled off? Run `{run_name}`, source `{sources}`", ""]
-    for task, rows in table.groupby("task", sort=False):
-        lines += [f"## {task_display(str(task))}", "", *markdown_lines(HEADER, _rows(rows)), ""]
-    lines += _over_tasks_lines(over_tasks, settings)
-    legend = [f"- {escape(line)}" for line in _legend(table, settings)]
-    return "\n".join([*lines, "## How to read it", "", *legend, ""])
-
-
-def write_learning_curves_table(
-    table: pd.DataFrame,
-    over_tasks: pd.DataFrame,
-    directory: Path,
-    *,
-    run_name: str,
-    settings: EvaluationSettings,
-) -> list[Path]:
-    """Write learning_curves.csv, learning_curves_over_tasks.csv and learning_curves.md; return their paths.
-
-    Each is written atomically.
-
-    Args:
-        table: as from `levelling_table`.
-        over_tasks: as from `levelling_over_tasks`.
-        directory: is made if it does not exist.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        settings: those the table was made with.
-    """
-    texts = {
-        "learning_curves.csv": csv_text(table),
-        "learning_curves_over_tasks.csv": csv_text(over_tasks),
-        "learning_curves.md": learning_curves_markdown(
-            table, over_tasks, run_name=run_name, settings=settings
-        ),
-    }
-    return [write_text(Path(directory) / name, text) for name, text in texts.items()]

@@ -1,75 +1,8 @@
-"""The main table as Markdown: one table per task, learners first, then oracles and references."""
+"""Tables, lists and escapes in Markdown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-import pandas as pd
-
-from safemil.catalogue import Kind, task_display
-from safemil.statistics.scores import SCORES
-from safemil.tables.captions import budget_sentence, in_brackets, oracle_sentence, partial_mark
-from safemil.tables.text import (
-    HEADINGS,
-    KIND_HEADINGS,
-    ScoreText,
-    best_learners,
-    legend,
-    row_names,
-    score_texts,
-    seeds_text,
-    share_text,
-)
-
-_COLUMNS = ["method", "seeds", *(HEADINGS[score] for score in SCORES), "within limit"]
-
-
-def main_table_markdown(
-    table: pd.DataFrame, *, run_name: str, notes: Sequence[str], cost_limit: float
-) -> str:
-    """Return the main table as a Markdown document that says its source, budget and rules."""
-    sources = ", ".join(sorted(table["source"].unique()))
-    lines = [
-        f"# Main comparison{in_brackets(partial_mark(table))}: run `{run_name}`, source `{sources}`",
-        "",
-        f"{'. '.join(filter(None, [budget_sentence(table), oracle_sentence(table)]))}.",
-        "",
-    ]
-    bold = best_learners(table, cost_limit)
-    for task, rows in table.groupby("task", sort=False):
-        lines += [
-            f"## {task_display(str(task))}",
-            "",
-            *_task_table(rows, bold[rows.index], row_names(rows, cost_limit)),
-            "",
-        ]
-    lines += ["## How to read it", "", *(f"- {escape(line)}" for line in legend(table, cost_limit)), ""]
-    if notes:
-        lines += ["## Notes", "", *(f"- {escape(note)}" for note in notes), ""]
-    return "\n".join(lines)
-
-
-def _task_table(rows: pd.DataFrame, bold: pd.Series, names: Sequence[str]) -> Iterator[str]:
-    yield line(_COLUMNS)
-    yield line([":---", *["---:"] * (len(_COLUMNS) - 1)])
-    kind: Kind = "learner"
-    for row, name, scores in zip(rows.to_dict("records"), names, score_texts(rows, bold), strict=True):
-        if row["kind"] != kind:
-            kind = row["kind"]
-            yield line([f"*{KIND_HEADINGS[kind]}*", *[""] * (len(_COLUMNS) - 1)])
-        yield line([escape(name), seeds_text(row), *map(score_cell, scores), share_text(row)])
-
-
-def score_cell(score: ScoreText) -> str:
-    """Return a mean with its interval, or with the reason why it has none, and with its seeds if told."""
-    mean = f"**{score.mean}**" if score.bold else score.mean
-    if score.interval:
-        mean = f"{mean} [{score.interval}]"
-    remarks = "; ".join(escape(remark) for remark in (score.missing, score.seeds) if remark)
-    return f"{mean} ({remarks})" if remarks else mean
-
-
-def line(cells: Sequence[str]) -> str:
-    """Return one row of a table from cells with markup."""
-    return f"| {' | '.join(cells)} |"
+from safemil.tables.cells import Cell, Group, Markup, Row
 
 
 def escape(text: str) -> str:
@@ -77,3 +10,43 @@ def escape(text: str) -> str:
     for character in "\\|_*<":
         text = text.replace(character, f"\\{character}")
     return text
+
+
+def table(columns: Sequence[str], rows: Iterable[Row], rule: str = "") -> str:
+    """Return a table; text is given without markup.
+
+    Args:
+        columns: heads.
+        rows: cells, as many as heads.
+        rule: the line below the heads; without it the first column is left-aligned, the others right-aligned.
+    """
+    lines = [_line(map(escape, columns)), rule or _line([":---", *["---:"] * (len(columns) - 1)])]
+    for row in rows:
+        if isinstance(row, Group):
+            lines.append(_line([f"*{row.heading}*", *[""] * (len(columns) - 1)]))
+        else:
+            lines.append(_line(map(_cell, row)))
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, Markup):
+        return cell.text
+    if isinstance(cell, str):
+        return escape(cell)
+    text = escape(cell.text)
+    return f"**{cell.mean}**{text.removeprefix(cell.mean)}" if cell.bold else text
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """Return sentences without markup as a list."""
+    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+
+
+def page(*blocks: str) -> str:
+    """Return blocks with an empty line between them; empty ones are left out."""
+    return "\n\n".join(filter(None, blocks)) + "\n"

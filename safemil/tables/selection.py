@@ -1,15 +1,4 @@
-"""Is it what a method learns that makes it safe, or how hard it selects?
-
-For each task and learner with a learned cost, three numbers side by side:
-
-    episode AUROC     how well its learned cost tells unsafe from safe episodes, held out, of the two classes
-    share left        effective share of the trajectories of D_U that its weights leave to be imitated
-    avoided           (C_BC - C) / (C_BC - C_BC-Safe), see `evaluation.separability_table`
-
-The share left is (sum W)^2 / sum W^2 over the number of trajectories of a batch, with W the weights of a
-trajectory added up (`methods.weights`), in the last row of the training's log. Ours; the paper has no such
-table.
-"""
+"""What each method has learned, and what its weights leave, beside the cost that it avoids."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,144 +6,64 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 
-from safemil.catalogue import DEFAULT_VARIANT, method_label, method_order, task_display
-from safemil.errors import UserError
-from safemil.files import write_text
-from safemil.tables.captions import amount
-from safemil.tables.latex import remark_lines
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.plain import latex_lines, markdown_lines
-from safemil.tables.separability import FEW_SEEDS, avoided_text
-from safemil.tables.text import TOO_FEW, UNDEFINED
-
-SHARE = "effective_trajectory_share"
-HELD_OUT, SCORE = "classes", "trajectory_auroc"
-
-TABLE_COLUMNS = [
-    *["task", "method", "source", "n_seeds", "n_episodes", "step"],
-    *["episode_auroc", "share_left", "avoided", "avoided_low", "avoided_high", "missing"],
-]
-RANK_COLUMNS = ["predictor", "n_tasks", "n_methods", "mean_spearman", "p_value"]
-PREDICTORS = {"episode_auroc": "episode AUROC", "share_left": "share left"}
-HEADER = ["task", "method", *PREDICTORS.values(), "cost avoided"]
-
-# Of two methods the order is right or wrong, which says nothing.
-MINIMUM_METHODS = 3
-PERMUTATIONS = 9_999
-
-Key = tuple[str, str, int]
+from safemil.catalogue import method_label, method_order, task_display
+from safemil.statistics.avoided_cost import FEW_SEEDS, read_separability_table
+from safemil.statistics.selection import (
+    MINIMUM_METHODS,
+    PERMUTATIONS,
+    PREDICTORS,
+    Key,
+    last_shares,
+    rank_correlations,
+    selection_table,
+)
+from safemil.tables.captions import amount, sources_of
+from safemil.tables.cells import Row
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
+from safemil.tables.text import TOO_FEW, UNDEFINED, avoided_estimate
 
 
-def last_shares(logs: Mapping[Key, Path]) -> pd.DataFrame:
-    """Read how much of D_U each training's weights leave at its end.
-
-    Args:
-        logs: (task, method, seed) -> train.csv.
-
-    Returns:
-        Columns task, method, seed, share_left; no row for a method that does not log the share.
-
-    Raises:
-        UserError: a log cannot be read, or is empty.
-    """
-    rows = []
-    for (task, method, seed), path in logs.items():
-        try:
-            last = pd.read_csv(path).iloc[-1]
-        except (OSError, ValueError, IndexError) as problem:
-            raise UserError(
-                "not the log of a training",
-                expected="a CSV file with a row for every so many steps",
-                found=repr(problem),
-                where=path,
-                hint="train the run again",
-            ) from problem
-        if SHARE in last:
-            rows.append({"task": task, "method": method, "seed": seed, "share_left": float(last[SHARE])})
-    return pd.DataFrame(rows, columns=["task", "method", "seed", "share_left"])
+def make(run: TableRun, separability: Path, logs: Mapping[Key, Path], learned: pd.DataFrame) -> Document:
+    """Return the table, from separability.csv, the logs of the trainings and the scores of learned costs."""
+    table = selection_table(read_separability_table(separability), learned, last_shares(logs))
+    return selection_document(table, run_name=run.name)
 
 
-def selection_table(avoided: pd.DataFrame, learned: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per task and learner that has a learned cost and logs its share: means over seeds.
-
-    Args:
-        avoided: as from `separability_table.separability_table`.
-        learned: scores of learned costs, as from `learned_cost_rows.gather_rows`.
-        shares: as from `last_shares`.
-
-    Returns:
-        Columns `TABLE_COLUMNS`; tasks and methods in the order of `avoided`. NaN where a score is undefined.
-    """
-    scores = learned[
-        (learned["variant"] == DEFAULT_VARIANT)
-        & (learned["held_out"] == HELD_OUT)
-        & (learned["score"] == SCORE)
-    ]
-    # A mean over some of the seeds would not be what the other columns are means over.
-    known = scores.groupby(["task", "method"])["value"].agg(lambda values: values.mean(skipna=False))
-    left = shares.groupby(["task", "method"])["share_left"].mean()
-    numbers = pd.concat([known.rename("episode_auroc"), left], axis=1, join="inner").reset_index()
-    return avoided.merge(numbers, on=["task", "method"], how="inner", sort=False)[TABLE_COLUMNS]
-
-
-def rank_correlations(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Return each predictor's rank correlation with the cost avoided within tasks, averaged over the tasks.
-
-    A task counts if at least 3 methods have both numbers and neither is the same for all. The p-value is
-    two-sided: the share of permutations of the methods within every task, `PERMUTATIONS` of them and the
-    data's own, whose mean is at least as far from 0.
+def selection_document(table: pd.DataFrame, *, run_name: str) -> Document:
+    """Return the table as a document.
 
     Args:
         table: as from `selection_table`.
-        seed: of the permutations.
-
-    Returns:
-        Columns `RANK_COLUMNS`; NaN where no task counts. n_methods: pairs of numbers in all.
+        run_name: the scale of the run, such as `quick` or `paper`.
     """
-    rows = []
-    for predictor in PREDICTORS:
-        strata = list(_strata(table, predictor))
-        sizes = {"n_tasks": len(strata), "n_methods": sum(len(x) for x, _ in strata)}
-        rows.append({"predictor": predictor, **sizes, **_mean_correlation(strata, seed)})
-    return pd.DataFrame(rows, columns=RANK_COLUMNS)
+    ranks = rank_correlations(table)
+    return Document(
+        name="selection",
+        title="What is learned, what is left to imitate, and the cost avoided",
+        frame=table,
+        sections=[
+            Section(
+                columns=["task", "method", *PREDICTORS.values(), "cost avoided"],
+                rows=list(_rows(table, ranks)),
+                alignment="llrrr",
+            )
+        ],
+        run_name=run_name,
+        source=sources_of(table),
+        legend=list(_legend(table, ranks)),
+        made_from="episode rows, learned costs and training logs",
+    )
 
 
-_Stratum = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
-def _strata(table: pd.DataFrame, predictor: str) -> Iterator[_Stratum]:
-    """Yield the centred ranks, of length 1, of predictor and avoided share for each task that counts."""
-    defined = table[table[predictor].notna() & table["avoided"].notna()]
-    for _, rows in defined.groupby("task", sort=True):
-        ranks = [stats.rankdata(rows[name].round(6)) for name in (predictor, "avoided")]
-        if len(rows) >= MINIMUM_METHODS and min(np.ptp(each) for each in ranks) > 0:
-            first, second = (each - each.mean() for each in ranks)
-            yield first / np.linalg.norm(first), second / np.linalg.norm(second)
-
-
-def _mean_correlation(strata: list[_Stratum], seed: int) -> dict[str, float]:
-    if not strata:
-        return {"mean_spearman": np.nan, "p_value": np.nan}
-    generator = np.random.default_rng(seed)
-    found = float(np.mean([x @ y for x, y in strata]))
-    # One array of correlations for each task.
-    drawn = [generator.permuted(np.tile(x, (PERMUTATIONS, 1)), axis=1) @ y for x, y in strata]
-    # The tolerance counts a permutation that gives the same order as one that does.
-    extreme = np.abs(np.mean(drawn, axis=0)) >= abs(found) - 1e-12
-    return {"mean_spearman": found, "p_value": float((1 + extreme.sum()) / (1 + PERMUTATIONS))}
-
-
-def _grid(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[list[str]]:
+def _rows(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[Row]:
     for task, rows in table.groupby("task", sort=False):
         in_order = sorted(rows.to_dict("records"), key=lambda row: method_order(str(row["method"])))
         for place, row in enumerate(in_order):
             name = task_display(str(task)) if place == 0 else ""
             numbers = [_number(row[predictor]) for predictor in PREDICTORS]
-            yield [name, method_label(str(row["method"])).display, *numbers, avoided_text(row)]
+            yield [name, method_label(str(row["method"])).display, *numbers, avoided_estimate(row)]
     yield ["rank correlation", "with the cost avoided", *map(_rank, ranks.to_dict("records")), ""]
 
 
@@ -197,48 +106,3 @@ def _legend(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[str]:
     )
     if not (table["missing"] == "").all() or ranks["mean_spearman"].isna().any():
         yield f"{UNDEFINED}: undefined. {TOO_FEW}: {FEW_SEEDS}."
-
-
-def _sources(table: pd.DataFrame) -> str:
-    return ", ".join(sorted(table["source"].unique()))
-
-
-def selection_markdown(table: pd.DataFrame, run_name: str) -> str:
-    """Return the table as a Markdown document."""
-    ranks = rank_correlations(table)
-    legend = [f"- {escape(line)}" for line in _legend(table, ranks)]
-    heading = (
-        f"# What is learned, what is left to imitate, and the cost avoided: run `{run_name}`, "
-        f"source `{_sources(table)}`"
-    )
-    grid = markdown_lines(HEADER, list(_grid(table, ranks)))
-    return "\n".join([heading, "", *grid, "", "## How to read it", "", *legend, ""])
-
-
-def selection_latex(table: pd.DataFrame, run_name: str) -> str:
-    """Return the table in LaTeX, with its legend."""
-    caption = (
-        "What is learned, what is left to imitate, and the cost avoided, "
-        f"run {run_name}, source {_sources(table)}."
-    )
-    ranks = rank_correlations(table)
-    grid = list(_grid(table, ranks))
-    lines = latex_lines(HEADER, grid, caption=caption, label="tab:selection", columns="llrrr")
-    start = "% Generated from episode rows, learned costs and training logs; needs \\usepackage{booktabs}."
-    return "\n".join([start, "", *lines, "", *remark_lines(list(_legend(table, ranks))), ""])
-
-
-def write_selection_table(table: pd.DataFrame, directory: Path, *, run_name: str) -> list[Path]:
-    """Write selection.csv, selection.md and selection.tex, atomically; return their paths.
-
-    Args:
-        table: as from `selection_table`.
-        directory: is made if it does not exist.
-        run_name: the scale of the run, such as `quick` or `paper`.
-    """
-    texts = {
-        "selection.csv": csv_text(table),
-        "selection.md": selection_markdown(table, run_name),
-        "selection.tex": selection_latex(table, run_name),
-    }
-    return [write_text(directory / name, text) for name, text in texts.items()]

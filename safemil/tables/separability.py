@@ -1,236 +1,78 @@
-"""Does what a method achieves depend on how separable a task's data are?
+"""Separability of the data beside the cost avoided: the most separable task first, a column per learner."""
 
-For each task the data card's AUROC of single state-action pairs (`data/separability.py`) stands beside the
-share of avoidable cost that each learner avoids: 0 for what BC-Unlabeled costs, 1 for what BC-Safe costs,
-which imitates the truly preferred trajectories with the same policy class and budget.
-
-    avoided = (C_BC - C) / (C_BC - C_BC-Safe)
-
-Both ends are imitation on the same data, so that neither the task's cost scale nor what the policy class can
-imitate enters. Ours; the paper has no such number.
-"""
-
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
-    method_order,
-    task_display,
-    task_order,
+from safemil.catalogue import method_label, method_order, task_display
+from safemil.statistics.avoided_cost import (
+    FEW_SEEDS,
+    MINIMUM_TASKS,
+    NO_ROOM,
+    rank_correlations,
+    read_separability,
+    separability_table,
 )
-from safemil.errors import UserError
-from safemil.files import write_text
-from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS, N_RESAMPLES, Strata, stratified_interval
-from safemil.tables.captions import amount
-from safemil.tables.latex import remark_lines
-from safemil.tables.main import csv_text
-from safemil.tables.markdown import escape
-from safemil.tables.plain import latex_lines, markdown_lines
-from safemil.tables.text import TOO_FEW, UNDEFINED
-
-WORST, BEST = "bc", "bc_safe"
-
-TABLE_COLUMNS = [
-    *["task", "separability", "method", "source", "n_seeds", "n_episodes", "step"],
-    *["cost", "avoided", "avoided_low", "avoided_high", "missing"],
-]
-_UNDEFINED = {name: ["NaN"] for name in ["separability", "avoided", "avoided_low", "avoided_high"]}
-RANK_COLUMNS = ["method", "n_tasks", "spearman", "p_value"]
-
-# With 3 tasks even a perfect order has a p-value of 1/3; not worth a number.
-MINIMUM_TASKS = 4
-
-NO_ROOM = "BC-Unlabeled does not cost more than BC-Safe beyond what their seeds differ"
-FEW_SEEDS = f"fewer than {MINIMUM_SEEDS} seeds"
+from safemil.statistics.intervals import CONFIDENCE
+from safemil.statistics.scores import seed_scores
+from safemil.tables.captions import amount, sources_of
+from safemil.tables.cells import Row
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
+from safemil.tables.text import TOO_FEW, UNDEFINED, avoided_estimate
 
 
-def read_separability(cards: Iterable[Path]) -> dict[str, float]:
-    """Return the AUROC of single pairs by task from data cards of splits; NaN where it was not measured.
-
-    Raises:
-        UserError: a card cannot be read, or is not one of a split.
-    """
-    found = {}
-    for path in cards:
-        try:
-            card = json.loads(path.read_text(encoding="utf-8"))
-            found[str(card["task"])] = float("nan" if card["separability"] is None else card["separability"])
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise UserError(
-                "not a data card of a split",
-                expected="a JSON file with task and separability",
-                found=repr(problem),
-                where=path,
-                hint="remove it; `snakemake data` makes it anew",
-            ) from problem
-    return found
+def make(run: TableRun, episodes: pd.DataFrame, cards: Sequence[Path], *, tasks: Sequence[str]) -> Document:
+    """Return the table of these tasks; `cards` are the data cards of their splits."""
+    table = separability_table(
+        seed_scores(episodes[episodes["task"].isin(tasks)]),
+        read_separability(cards),
+        n_resamples=run.evaluation.bootstrap_resamples,
+        bootstrap_seed=run.evaluation.bootstrap_seed,
+    )
+    return separability_document(table, run_name=run.name)
 
 
-def read_separability_table(path: Path) -> pd.DataFrame:
-    """Read separability.csv.
-
-    Raises:
-        UserError: the file cannot be read, or has other columns.
-    """
-    try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=_UNDEFINED)
-    except (OSError, ValueError) as problem:
-        raise UserError("no table of separability", found=repr(problem), where=path) from problem
-    if list(table.columns) != TABLE_COLUMNS:
-        raise UserError(
-            "not a table of separability",
-            expected=f"columns {', '.join(TABLE_COLUMNS)}",
-            found=", ".join(table.columns),
-            where=path,
-            hint="make it again: `snakemake table_separability`",
-        )
-    return table
-
-
-def avoided_share(cost: Strata, worst: Strata, best: Strata) -> NDArray[np.float64]:
-    """Return (C_worst - C) / (C_worst - C_best) of the means over the seeds of one task.
-
-    Args:
-        cost: mean cost of each seed, one array (..., n_seeds); so are the others.
-        worst: what counts as 0.
-        best: what counts as 1.
-
-    Returns:
-        Shape (...).
-    """
-    (own,), (zero,), (one,) = ([values.mean(axis=-1) for values in each] for each in (cost, worst, best))
-    return np.asarray((zero - own) / (zero - one))
-
-
-def _room(worst: Strata, best: Strata) -> NDArray[np.float64]:
-    """Return C_worst - C_best of one task."""
-    return np.asarray(worst[0].mean(axis=-1) - best[0].mean(axis=-1))
-
-
-def separability_table(
-    seeds: pd.DataFrame,
-    separability: Mapping[str, float],
-    *,
-    n_resamples: int = N_RESAMPLES,
-    bootstrap_seed: int = 0,
-) -> pd.DataFrame:
-    """Return one row per task and learner but BC-Unlabeled: the share of avoidable cost that it avoids.
-
-    The interval resamples the seeds of the learner, of BC-Unlabeled and of BC-Safe independently. `avoided`
-    is NaN, and `missing` says why, with fewer than 3 seeds of any of them and where BC-Unlabeled's cost is
-    not above BC-Safe's: the lower end of their difference's interval is not above 0.
-
-    Args:
-        seeds: one row per seed, as from `scores.seed_scores`; BC-Unlabeled and BC-Safe on every task.
-        separability: AUROC of single pairs by task, from the data cards.
-        n_resamples: bootstrap resamples.
-        bootstrap_seed: of the resampling; each row uses it afresh.
-
-    Returns:
-        Columns `TABLE_COLUMNS`, the most separable task first.
-    """
-    default = seeds[seeds["variant"] == DEFAULT_VARIANT]
-    rows = []
-    by_separability = sorted(default["task"].unique(), key=task_order)
-    # One that was not measured (NaN) goes last.
-    by_separability.sort(key=lambda task: -np.nan_to_num(separability[task], nan=-np.inf))
-    for task in by_separability:
-        groups = dict(iter(default[default["task"] == task].groupby("method")))
-        learners = [name for name in groups if method_label(name).kind == "learner" and name != WORST]
-        for method in sorted(learners, key=method_order):
-            own = groups[method]
-            samples = [[groups[each]["cost"].to_numpy(np.float64)] for each in (method, WORST, BEST)]
-            known = {"task": task, "separability": separability[task], "method": method}
-            counts = {"n_seeds": len(own), "n_episodes": int(own["n_episodes"].sum())}
-            first = {"source": own["source"].iloc[0], "step": own["step"].iloc[0]}
-            share = _share(samples, n_resamples, bootstrap_seed)
-            rows.append({**known, **counts, **first, "cost": own["cost"].mean(), **share})
-    return pd.DataFrame(rows, columns=TABLE_COLUMNS)
-
-
-def _share(samples: Sequence[Strata], n_resamples: int, seed: int) -> dict[str, float | str]:
-    undefined = dict.fromkeys(["avoided", "avoided_low", "avoided_high"], np.nan)
-    if min(len(each[0]) for each in samples) < MINIMUM_SEEDS:
-        return {**undefined, "missing": FEW_SEEDS}
-    low_room, _ = stratified_interval(_room, *samples[1:], n_resamples=n_resamples, seed=seed)
-    if low_room <= 0:
-        return {**undefined, "missing": NO_ROOM}
-    low, high = stratified_interval(avoided_share, *samples, n_resamples=n_resamples, seed=seed)
-    ends = {"avoided_low": float(low), "avoided_high": float(high)}
-    return {"avoided": float(avoided_share(*samples)), **ends, "missing": ""}
-
-
-def rank_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Return Spearman's correlation of separability and avoided share over the tasks, for each learner.
-
-    The p-value is two-sided, from all orders of the tasks (a permutation test). Learners with fewer than 4
-    tasks on which the share is defined, or whose shares or tasks are all alike, have NaN.
+def separability_document(table: pd.DataFrame, *, run_name: str) -> Document:
+    """Return the table as a document.
 
     Args:
         table: as from `separability_table`.
-
-    Returns:
-        Columns `RANK_COLUMNS`, in the order of methods.
+        run_name: the scale of the run, such as `quick` or `paper`.
     """
-    rows = []
-    for method in sorted(table["method"].unique(), key=method_order):
-        defined = table["avoided"].notna() & table["separability"].notna()
-        own = table[(table["method"] == method) & defined]
-        rows.append({"method": method, "n_tasks": len(own), **_spearman(own)})
-    return pd.DataFrame(rows, columns=RANK_COLUMNS)
-
-
-def _spearman(own: pd.DataFrame) -> dict[str, float]:
-    shares, separability = own["avoided"].to_numpy(), own["separability"].to_numpy()
-    if len(own) < MINIMUM_TASKS or min(len(set(shares)), len(set(separability))) < 2:
-        return {"spearman": np.nan, "p_value": np.nan}
-
-    def correlation(values: NDArray[np.float64]) -> float:
-        return float(stats.spearmanr(values, separability).statistic)
-
-    # All orders of up to 7 tasks are fewer than these resamples: then scipy counts every one, exactly.
-    test = stats.permutation_test(
-        (shares,), correlation, permutation_type="pairings", n_resamples=9_999, rng=0
+    methods = sorted(table["method"].unique(), key=method_order)
+    return Document(
+        name="separability",
+        title="Separability of the data, and cost avoided",
+        frame=table,
+        sections=[
+            Section(
+                columns=["task", "AUROC of pairs", *(method_label(method).display for method in methods)],
+                rows=list(_rows(table, methods)),
+                caption="Separability of the data, and share of the avoidable cost avoided",
+            )
+        ],
+        run_name=run_name,
+        source=sources_of(table),
+        legend=list(_legend(table)),
+        made_from="the episode rows and the data cards",
     )
-    return {"spearman": float(test.statistic), "p_value": float(test.pvalue)}
 
 
-def _header(table: pd.DataFrame) -> list[str]:
-    methods = sorted(table["method"].unique(), key=method_order)
-    return ["task", "AUROC of pairs", *(method_label(method).display for method in methods)]
-
-
-def _grid(table: pd.DataFrame) -> list[list[str]]:
-    methods = sorted(table["method"].unique(), key=method_order)
-    lines = []
+def _rows(table: pd.DataFrame, methods: Sequence[str]) -> Iterator[Row]:
     for task, rows in table.groupby("task", sort=False):
         by_method = {row["method"]: row for row in rows.to_dict("records")}
-        cells = [avoided_text(by_method[method]) if method in by_method else "" for method in methods]
-        lines.append([task_display(str(task)), _auroc(rows["separability"].iloc[0]), *cells])
+        cells = [avoided_estimate(by_method[method]) if method in by_method else "" for method in methods]
+        yield [task_display(str(task)), _auroc(rows["separability"].iloc[0]), *cells]
     ranks = rank_correlations(table).to_dict("records")
-    lines.append(["rank correlation", "", *(_rank(row) for row in ranks)])
-    return lines
+    yield ["rank correlation", "", *map(_rank, ranks)]
 
 
 def _auroc(value: float) -> str:
     return UNDEFINED if pd.isna(value) else f"{value:.3f}"
-
-
-def avoided_text(row: Mapping[Any, Any]) -> str:
-    """Return the avoided share of a row with its interval, or what stands where there is none."""
-    if row["missing"]:
-        return TOO_FEW if row["missing"] == FEW_SEEDS else UNDEFINED
-    # z turns a rounded -0.00 into 0.00
-    return f"{row['avoided']:z.2f} [{row['avoided_low']:z.2f}, {row['avoided_high']:z.2f}]"
 
 
 def _rank(row: Mapping[Any, Any]) -> str:
@@ -262,42 +104,3 @@ def _legend(table: pd.DataFrame) -> Iterator[str]:
         yield f"{UNDEFINED}: fewer than {MINIMUM_TASKS} tasks."
     if (table["missing"] == FEW_SEEDS).any():
         yield f"{TOO_FEW}: {FEW_SEEDS}."
-
-
-def separability_markdown(table: pd.DataFrame, run_name: str) -> str:
-    """Return the table as a Markdown document."""
-    legend = [f"- {escape(line)}" for line in _legend(table)]
-    heading = f"# Separability of the data, and cost avoided: run `{run_name}`, source `{_sources(table)}`"
-    grid = markdown_lines(_header(table), _grid(table))
-    return "\n".join([heading, "", *grid, "", "## How to read it", "", *legend, ""])
-
-
-def separability_latex(table: pd.DataFrame, run_name: str) -> str:
-    """Return the table in LaTeX, with its legend."""
-    caption = (
-        "Separability of the data, and share of the avoidable cost avoided, "
-        f"run {run_name}, source {_sources(table)}."
-    )
-    lines = latex_lines(_header(table), _grid(table), caption=caption, label="tab:separability")
-    start = "% Generated from the episode rows and the data cards; needs \\usepackage{booktabs}."
-    return "\n".join([start, "", *lines, "", *remark_lines(list(_legend(table))), ""])
-
-
-def _sources(table: pd.DataFrame) -> str:
-    return ", ".join(sorted(table["source"].unique()))
-
-
-def write_separability_table(table: pd.DataFrame, directory: Path, *, run_name: str) -> list[Path]:
-    """Write separability.csv, separability.md and separability.tex, atomically; return their paths.
-
-    Args:
-        table: as from `separability_table`.
-        directory: is made if it does not exist.
-        run_name: the scale of the run, such as `quick` or `paper`.
-    """
-    texts = {
-        "separability.csv": csv_text(table),
-        "separability.md": separability_markdown(table, run_name),
-        "separability.tex": separability_latex(table, run_name),
-    }
-    return [write_text(directory / name, text) for name, text in texts.items()]

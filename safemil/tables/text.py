@@ -1,7 +1,6 @@
-"""What the Markdown and the LaTeX form of the main table share: columns, rounding, bold rule, legend."""
+"""What the tables of scores share: names, rounding, the rule of the bold type, the legend."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,15 @@ import pandas as pd
 
 from safemil.catalogue import DEFAULT_VARIANT, Kind, method_label
 from safemil.references import SECOND_REFERENCE, constrained_reference_of
+from safemil.statistics.avoided_cost import FEW_SEEDS
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.statistics.scores import SCORES, second_reference_tasks
 from safemil.tables.captions import is_partial, oracle_sentence
+from safemil.tables.cells import Cell, Estimate, Group, Row
 
 MINIMUM_RETURN_NORM = 0.5
 TOO_FEW = f"n<{MINIMUM_SEEDS}"
+ONE_POLICY = "one policy"
 UNDEFINED = "n/a"
 NOT_RUN = "not run"
 EMPTY = "—"
@@ -34,30 +36,16 @@ KIND_HEADINGS: dict[Kind, str] = {
     "reference": "references, not learned from the data",
 }
 
+REASONS = {
+    ONE_POLICY: f"{ONE_POLICY.capitalize()}: not trained on seeds, so that there is no interval over them.",
+    TOO_FEW: f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed.",
+}
+
 _BOLD = (
     "Bold: the lowest cost among the learners of a task, in their default variants, if it is within the "
     f"limit of {{:g}}; of learners whose normalised return is at least {MINIMUM_RETURN_NORM:g}. "
     "Nothing is bold if no learner qualifies."
 )
-
-
-@dataclass(frozen=True)
-class ScoreText:
-    """One score as text.
-
-    Attributes:
-        mean: rounded, or `n/a` if the score is undefined, or a dash if no seed is finished.
-        interval: `low, high` without brackets; empty if there is none.
-        missing: why there is no interval; empty if there is one or the score is undefined.
-        bold: whether the mean is set in bold.
-        seeds: how many seeds are finished of how many, where each cell says so; else empty.
-    """
-
-    mean: str
-    interval: str = ""
-    missing: str = ""
-    bold: bool = False
-    seeds: str = ""
 
 
 def best_learners(table: pd.DataFrame, cost_limit: float) -> pd.Series:
@@ -81,39 +69,67 @@ def best_learners(table: pd.DataFrame, cost_limit: float) -> pd.Series:
     return qualified & (table["cost"] == lowest)
 
 
-def score_texts(rows: pd.DataFrame, bold: pd.Series) -> list[list[ScoreText]]:
+def score_estimates(rows: pd.DataFrame, bold: pd.Series) -> list[list[Estimate]]:
     """Return the six scores of each row of one task, rounded alike down each column."""
-    digits = {score: _digits(score, rows[score]) for score in SCORES}
-    records = rows.to_dict("records")
+    digits = {score: digits_of(score, rows[score]) for score in SCORES}
     return [
-        [_score_text(row, score, digits[score], best and score == "cost") for score in SCORES]
-        for row, best in zip(records, bold, strict=True)
+        [
+            estimate(row, score, digits=digits[score], missing=missing_of(row), bold=best and score == "cost")
+            for score in SCORES
+        ]
+        if row["n_seeds"]
+        else [Estimate(EMPTY)] * len(SCORES)
+        for row, best in zip(rows.to_dict("records"), bold, strict=True)
     ]
 
 
-def _digits(score: str, values: pd.Series) -> int:
-    return 2 if score == "return_norm" else digits_of(values)
-
-
-def digits_of(values: pd.Series) -> int:
+def digits_of(score: str, values: pd.Series) -> int:
     """Return the decimals of a column: two, one from 100 on, which makes about four significant figures."""
-    return 1 if values.abs().max() >= 100 else 2
+    return 1 if score != "return_norm" and values.abs().max() >= 100 else 2
 
 
-def _score_text(row: dict[Hashable, Any], score: str, digits: int, bold: bool) -> ScoreText:
-    if not row["n_seeds"]:
-        return ScoreText(EMPTY)
-    return estimate_text(row[score], row[f"{score}_low"], row[f"{score}_high"], digits=digits, bold=bold)
+def missing_of(row: Mapping[Hashable, Any]) -> str:
+    """Return why a score of a row that has no interval has none: a reference may be a single policy."""
+    return ONE_POLICY if row["kind"] == "reference" and row["n_seeds"] == 1 else TOO_FEW
 
 
-def estimate_text(mean: float, low: float, high: float, *, digits: int, bold: bool = False) -> ScoreText:
-    """Return an estimate and its interval as text; where there is no interval, because of too few seeds."""
+def estimate(
+    row: Mapping[Hashable, Any], score: str, *, digits: int, missing: str = TOO_FEW, bold: bool = False
+) -> Estimate:
+    """Return a score of a row with its interval; where there is none, with the reason.
+
+    Args:
+        row: the score, and its interval by `{score}_low` and `{score}_high`.
+        score: its name; `value` stands for itself, low and high.
+        digits: decimals.
+        missing: why there is no interval if there is none.
+        bold: whether it is the best.
+    """
+    prefix = "" if score == "value" else f"{score}_"
+    mean, low, high = row[score], row[f"{prefix}low"], row[f"{prefix}high"]
     if np.isnan(mean):
-        return ScoreText(UNDEFINED)
+        return Estimate(UNDEFINED)
     text = f"{mean:z.{digits}f}"  # z turns a rounded -0.00 into 0.00
     if np.isnan(low):
-        return ScoreText(text, missing=TOO_FEW, bold=bold)
-    return ScoreText(text, interval=f"{low:z.{digits}f}, {high:z.{digits}f}", bold=bold)
+        return Estimate(text, missing=missing, bold=bold)
+    return Estimate(text, interval=f"{low:z.{digits}f}, {high:z.{digits}f}", bold=bold)
+
+
+def avoided_estimate(row: Mapping[Hashable, Any]) -> Estimate:
+    """Return the avoided share of a row of `separability_table`, or what stands where there is none."""
+    if row["missing"]:
+        return Estimate(TOO_FEW if row["missing"] == FEW_SEEDS else UNDEFINED)
+    return estimate(row, "avoided", digits=2)
+
+
+def by_kind(rows: Iterable[tuple[Kind, Sequence[Cell]]]) -> Iterator[Row]:
+    """Set the rows of oracles and of references apart, each under its heading; learners come first."""
+    above: Kind = "learner"
+    for kind, row in rows:
+        if kind != above:
+            above = kind
+            yield Group(KIND_HEADINGS[kind])
+        yield row
 
 
 def seeds_text(row: Mapping[Hashable, Any]) -> str:
@@ -164,8 +180,8 @@ def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
     finished = table[table["n_seeds"] > 0]
     if oracle_sentence(table):
         lines.append(f"{oracle_sentence(table)}: they stand apart and are never bold.")
-    if (finished["n_seeds"] < MINIMUM_SEEDS).any():
-        lines.append(f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed.")
+    reasons = {missing_of(row) for row in finished[finished["n_seeds"] < MINIMUM_SEEDS].to_dict("records")}
+    lines += [reason for name, reason in REASONS.items() if name in reasons]
     if finished["return_norm"].isna().any():
         unfinished = "a reference is not finished, or " if is_partial(table) else ""
         lines.append(f"{UNDEFINED}: {unfinished}the constrained reference earns no more than random actions.")

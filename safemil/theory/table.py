@@ -4,7 +4,7 @@
 of costs; where the assumption of Theorem 1 does, it is the formula. `frequency` was drawn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from safemil.errors import UserError
-from safemil.files import write_text
 from safemil.statistics.intervals import CONFIDENCE
-from safemil.tables.main import csv_text
 from safemil.theory.bags import (
     COST_LAWS,
     CostLaw,
@@ -71,7 +69,7 @@ def read_theory_table(path: Path) -> pd.DataFrame:
         UserError: there is no such file, or it has other columns or no rows.
     """
     if not path.is_file():
-        raise UserError("no table of the theory", where=path, hint="make it with `safemil theory`")
+        raise UserError("no table of the theory", where=path, hint="make it with `safemil table theory`")
     table = pd.read_csv(path)
     if list(table.columns) != COLUMNS or table.empty:
         raise UserError("not a table of the theory", expected=COLUMNS, found=list(table.columns), where=path)
@@ -93,52 +91,3 @@ def outside(table: pd.DataFrame, column: str, *, simultaneous: bool) -> pd.DataF
     # A value of 1 - 1e-14 rounds to either side of an interval that ends in 1.
     holds = [low - 1e-9 <= v <= high + 1e-9 for (low, high), v in zip(ends, table[column], strict=True)]
     return table[~np.array(holds, dtype=bool)]
-
-
-def theory_markdown(table: pd.DataFrame, run_name: str, laws: Sequence[CostLaw] = COST_LAWS) -> str:
-    """Return the table as a Markdown document that says what was drawn and what agrees."""
-    n, seed = table["n"].iloc[0], table["seed"].iloc[0]
-    lines = [
-        f"# Lemma 1 and Theorem 1 by simulation: run `{run_name}`",
-        "",
-        f"{n:,} bags or pairs of bags per row, seed {seed}. Formula: 1 − (1 − α)^K. Exact: what holds under "
-        "the costs of the section, computed without drawing. Frequency: as drawn, with Clopper and "
-        "Pearson's 95 % interval; of these about one in 20 misses by chance. The simultaneous level widens "
-        "them so that with 95 % all of a section hold (Bonferroni). A tie does not count as above.",
-        "",
-        "## Lemma 1: an unlabelled bag holds a preferred trajectory",
-        "",
-        *_section(table[table["statement"] == LEMMA]),
-    ]
-    for law in laws:
-        rows = table[(table["statement"] == THEOREM) & (table["costs"] == law.name)]
-        title = f"## Theorem 1: the non-preferred bag scores above the unlabelled one, {law.display}"
-        lines += ["", title, "", law.description, "", *_section(rows)]
-    return "\n".join([*lines, ""])
-
-
-def _section(rows: pd.DataFrame) -> Iterator[str]:
-    yield _agreement(rows, "exact")
-    if not np.allclose(rows["exact"], rows["formula"]):
-        yield _agreement(rows, "formula")
-    yield from ["", "| α | K | formula | exact | frequency [95 %] |", "|---:|---:|---:|---:|---:|"]
-    for row in rows.to_dict("records"):
-        drawn = f"{row['frequency']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
-        probabilities = f"{row['formula']:.4f} | {row['exact']:.4f}"
-        yield f"| {row['alpha']:g} | {row['bag_size']} | {probabilities} | {drawn} |"
-
-
-def _agreement(rows: pd.DataFrame, column: str) -> str:
-    alone = len(rows) - len(outside(rows, column, simultaneous=False))
-    together = len(rows) - len(outside(rows, column, simultaneous=True))
-    return (
-        f"- The interval holds the {column} value in {alone} of {len(rows)} rows, "
-        f"at the simultaneous level in {together} of {len(rows)}."
-    )
-
-
-def write_theory_table(settings: TheorySettings, directory: Path, run_name: str) -> list[Path]:
-    """Write theory.csv and theory.md into `directory`, atomically; return their paths."""
-    table = theory_table(settings)
-    texts = {"theory.csv": csv_text(table), "theory.md": theory_markdown(table, run_name)}
-    return [write_text(directory / name, text) for name, text in texts.items()]
