@@ -1,0 +1,331 @@
+"""Commands that make runs: train, roll out, score, gather, keep."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from safemil.cli.options import (
+    CONFIG,
+    METHOD,
+    OUTPUT,
+    PATH,
+    RUN_DIRECTORY,
+    SEED,
+    TASK,
+    TRAINING_DATA,
+    VARIANT,
+)
+from safemil.errors import UserError
+
+if TYPE_CHECKING:
+    from safemil.plan.configuration import Config
+    from safemil.records.expected import ExpectedRun
+    from safemil.training.train import RunRequest
+
+_AnyVariant = TypeVar("_AnyVariant")
+
+commands = click.Group()
+
+
+@commands.command()
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@TRAINING_DATA
+@RUN_DIRECTORY
+def train(
+    config_path: Path, task_name: str, method: str, variant: str, seed: int, data_path: Path, directory: Path
+) -> None:
+    """Train one learner, variant and seed; resumes where a killed run stopped."""
+    from safemil.training.train import train as train_run
+
+    train_run(_run_request(config_path, task_name, method, variant, seed), data_path, directory)
+
+
+@commands.command("train-oracle")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@TRAINING_DATA
+@click.option("--labels", "labels_path", type=PATH, required=True, help="Oracle labels of that file.")
+@RUN_DIRECTORY
+def train_oracle(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    data_path: Path,
+    labels_path: Path,
+    directory: Path,
+) -> None:
+    """Train one oracle, which is given the true labels; resumes where a killed run stopped."""
+    from safemil.training.train_oracle import train_oracle as train_run
+
+    request = _run_request(config_path, task_name, method, variant, seed)
+    train_run(request, data_path, labels_path, directory)
+
+
+@commands.command()
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--policy", "policy_path", type=PATH, required=True, help="Policy file.")
+@click.option(
+    "--record", type=PATH, help="run.json of the run, for its id; without it, the policy file makes the id."
+)
+@OUTPUT
+def evaluate(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    policy_path: Path,
+    record: Path | None,
+    output: Path,
+) -> None:
+    """Roll out a trained policy by its mean action; writes one row per episode."""
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.evaluate import evaluate_policy
+
+    config = read_resolved(config_path)
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key, record=record)
+
+
+@commands.command("evaluate-reference")
+@CONFIG
+@TASK
+@click.option("--reference", required=True, help="constrained_rl or random.")
+@click.option("--policies", type=PATH, help="Shipped behaviour policies, for constrained_rl.")
+@click.option("--card", type=PATH, help="Card of these policies.")
+@OUTPUT
+def evaluate_reference(
+    config_path: Path,
+    task_name: str,
+    reference: str,
+    policies: Path | None,
+    card: Path | None,
+    output: Path,
+) -> None:
+    """Roll out the constrained behaviour policy or the random policy."""
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.evaluate import evaluate_reference as roll_out_reference
+    from safemil.tasks import get_task
+
+    config = read_resolved(config_path)
+    task = get_task(task_name)
+    roll_out_reference(reference, task, policies, card, output, config.evaluation, config.source)
+
+
+@commands.command("evaluate-curve")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--policies", "policies_path", type=PATH, required=True, help="Policies kept in training.")
+@click.option("--record", type=PATH, required=True, help="run.json of the run.")
+@OUTPUT
+def evaluate_curve(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    policies_path: Path,
+    record: Path,
+    output: Path,
+) -> None:
+    """Roll out the policies kept along a training; writes one row per policy and episode."""
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.evaluate_curve import evaluate_curve as evaluate_run
+
+    config = read_resolved(config_path)
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    evaluate_run(policies_path, record, output, config.evaluation, source=config.source, key=key)
+
+
+@commands.command("evaluate-cost")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--data", type=PATH, required=True, help="Stripped training file of the run.")
+@click.option("--policy", type=PATH, required=True, help="Policy file of the run.")
+@click.option("--networks", type=PATH, required=True, help="Other networks of the run.")
+@click.option("--record", type=PATH, required=True, help="run.json of the run.")
+@click.option("--held-out", "held_out_path", type=PATH, required=True, help="Held-out trajectories.")
+@OUTPUT
+@click.option("--traces", type=PATH, required=True, help="CSV of two episodes to write.")
+def evaluate_cost(
+    config_path: Path,
+    task_name: str,
+    method: str,
+    variant: str,
+    seed: int,
+    held_out_path: Path,
+    output: Path,
+    traces: Path,
+    **files: Path,
+) -> None:
+    """Score the learned cost of a run on held-out trajectories."""
+    from safemil.learned_cost.measure import evaluate_cost as evaluate_run
+    from safemil.plan.configuration import read_resolved
+    from safemil.training.restore import RunFiles
+
+    limit = read_resolved(config_path).evaluation.cost_limit
+    run = RunFiles(files["data"], files["policy"], files["networks"], files["record"])
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    evaluate_run(run, held_out_path, output, traces, key=key, cost_limit=limit)
+
+
+@commands.command("accept-policy")
+@CONFIG
+@TASK
+@METHOD
+@VARIANT
+@SEED
+@click.option("--policy", "policy_path", type=PATH, required=True, help="Policy file that a program wrote.")
+@OUTPUT
+def accept_policy(
+    config_path: Path, task_name: str, method: str, variant: str, seed: int, policy_path: Path, output: Path
+) -> None:
+    """Check a policy that a program of your own wrote, and record what is known of it."""
+    from safemil.plan.configuration import read_resolved
+    from safemil.rollouts.accept_policy import accept_policy as accept
+
+    config = read_resolved(config_path)
+    key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
+    settings = _configured(config.custom_methods, method, variant, config_path).settings
+    accept(policy_path, output, source=config.source, key=key, settings=settings)
+
+
+@commands.command()
+@click.argument("files", type=PATH, nargs=-1, required=True)
+@click.option("--config", "config_path", type=PATH, help="Resolved configuration: ask for exactly its runs.")
+@click.option("--ablation", help="With --config: ask for the runs of this ablation instead.")
+@click.option("--curves", is_flag=True, help="With --config: ask for its learning curves instead.")
+@OUTPUT
+def gather(
+    files: tuple[Path, ...], config_path: Path | None, ablation: str | None, curves: bool, output: Path
+) -> None:
+    """Put the episode tables FILES into one, after checking that they are comparable and complete."""
+    from safemil.plan.configuration import read_resolved
+    from safemil.records.completeness import check_complete
+    from safemil.records.episodes import gather as gather_files
+    from safemil.records.episodes import write_episodes
+
+    if (config_path is None and (ablation or curves)) or (ablation and curves):
+        raise click.UsageError("--ablation and --curves exclude each other and need --config")
+    expected = expected_runs(read_resolved(config_path), ablation, curves) if config_path else None
+    episodes = gather_files(files)
+    if expected is not None:
+        check_complete(episodes, expected)
+    write_episodes(output, episodes)
+
+
+@commands.command("gather-runs")
+@click.argument("records", type=PATH, nargs=-1, required=True)
+@click.option("--config", "config_path", type=PATH, help="Resolved configuration whose runs they must be.")
+@OUTPUT
+def gather_runs(records: tuple[Path, ...], config_path: Path | None, output: Path) -> None:
+    """Put what the run.json RECORDS say into one table, a row per run."""
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+    from safemil.records.finished import check_records
+    from safemil.records.trainings import gather_records, write_runs
+
+    if config_path is not None:
+        check_records(Plan(read_resolved(config_path)).wanted_runs())
+    write_runs(output, gather_records(records))
+
+
+@commands.command()
+@click.argument("table", type=PATH)
+@click.option("--runs", type=PATH, help="Table of runs: joins what it knows to each row by the run's id.")
+@OUTPUT
+def export(table: Path, runs: Path | None, output: Path) -> None:
+    """Write TABLE, episodes or runs in Parquet, as CSV; numbers as exact as they are."""
+    from safemil.records.export import export_csv
+
+    export_csv(table, output, runs)
+
+
+@commands.command()
+@CONFIG
+@click.option("--origin", required=True, help="What decided the numbers, as JSON.")
+@OUTPUT
+@click.argument("files", nargs=-1, required=True)
+def keep(config_path: Path, origin: str, output: Path, files: tuple[str, ...]) -> None:
+    """Copy FILES of a finished run to those that are kept, with their origin."""
+    from safemil.plan import kept as kept_runs
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+
+    kept_runs.keep(Plan(read_resolved(config_path)), files, origin, output)
+
+
+@commands.command("take-up")
+@CONFIG
+@click.option("--digest", help="Of what is to be taken up; something else is an error.")
+def take_up(config_path: Path, digest: str | None) -> None:
+    """Bring back the kept runs that the configuration asks for and that were not made here."""
+    from safemil.plan import kept as kept_runs
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+
+    kept = kept_runs.find_kept_runs(Plan(read_resolved(config_path)))
+    if digest not in (None, kept.digest()):
+        raise UserError(
+            "the kept runs are not those that were planned",
+            expected=digest,
+            found=kept.digest(),
+            hint="they changed meanwhile, start again",
+        )
+    kept_runs.take_up(kept.plan, kept.files())
+    click.echo(f"{len(kept.taken)} runs are taken up")
+
+
+def _configured(
+    methods: Mapping[str, Mapping[str, _AnyVariant]], method: str, variant: str, where: Path
+) -> _AnyVariant:
+    if variant not in methods.get(method, {}):
+        planned = [f"{name}/{each}" for name, variants in methods.items() for each in variants]
+        raise UserError(
+            "this variant is not configured",
+            expected=f"one of {', '.join(planned)}",
+            found=f"{method}/{variant}",
+            where=where,
+        )
+    return methods[method][variant]
+
+
+def _run_request(config_path: Path, task: str, method: str, variant: str, seed: int) -> "RunRequest":
+    from safemil.plan.configuration import read_resolved
+    from safemil.training.train import RunRequest
+
+    config = read_resolved(config_path)
+    settings, points = config.overrides_of(method, variant).settings, config.evaluation.curve_points
+    training = config.training_of(task, method, variant)
+    return RunRequest(task, method, variant, seed, settings, training, points)
+
+
+def expected_runs(config: "Config", ablation: str | None, curves: bool) -> "list[ExpectedRun]":
+    """Return the runs of the configuration, of one of its ablations, or of its learning curves."""
+    from safemil.plan.rules import Plan
+
+    plan = Plan(config)
+    if curves:
+        return plan.expected_curve_runs()
+    return plan.expected_ablation_runs(ablation) if ablation else plan.expected_runs()
