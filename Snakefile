@@ -58,7 +58,6 @@ rule all:
         rules.figures.input,
         rules.claims.output,
         KEPT.data_files(PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png"))),
-        PLAN.data_overview(),
         rules.report_pages.input,
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from safemil.cli.options import CONFIG, CURVES, EPISODES, OUTPUT, PATH
+from safemil.cli.options import CONFIG, CURVES, EPISODES, PATH
 from safemil.cli.runs import expected_runs
 from safemil.errors import UserError
 
@@ -18,49 +18,23 @@ if TYPE_CHECKING:
 commands = click.Group()
 
 
-@commands.command("data-overview")
+@commands.command()
+@click.argument("name")
 @CONFIG
-@OUTPUT
-def data_overview(config_path: Path, output: Path) -> None:
-    """Compare the collected data of every task with what they were to reach."""
-    from safemil import paths
-    from safemil.plan.configuration import read_resolved
-    from safemil.plan.kept import find_kept_runs
-    from safemil.plan.rules import Plan
-    from safemil.tables.data_overview import TaskFiles, write_overview
+@click.option("--output", "directory", type=PATH, required=True, help="Folder for NAME.csv, .md and .tex.")
+@click.argument("files", type=PATH, nargs=-1)
+def table(name: str, config_path: Path, directory: Path, files: tuple[Path, ...]) -> None:
+    """Make the table NAME, such as main.
 
-    plan = Plan(read_resolved(config_path))
-    kept = find_kept_runs(plan)
-
-    def card(template: str, task: str) -> Path:
-        (file,) = kept.data_files([plan.path(template, task=task, split="default", extension="json")])
-        return Path(file)
-
-    def files_of(task: str) -> TaskFiles:
-        return TaskFiles(
-            behavior_card=Path(paths.SHIPPED_CARD.format(task=task)),
-            policies=Path(paths.SHIPPED_POLICIES.format(task=task)),
-            source_card=card(paths.COLLECTED_CARD, task),
-            collecting=card(paths.COLLECTING_BENCHMARK, task),
-            split_card=card(paths.DATA_CARD, task),
-        )
-
-    write_overview([(task, files_of(task)) for task in plan.config.tasks], output)
-
-
-@commands.command("table-policy-share")
-@CONFIG
-@click.option("--directory", type=PATH, required=True, help="Folder for policy_share.csv and .md.")
-def table_policy_share(config_path: Path, directory: Path) -> None:
-    """Say how much of an episode's cost the policy that acted explains, for each task of collected data."""
+    FILES are its inputs, as the rule `table` gives them; without any, they are found in the run's folder.
+    """
     from safemil.plan.configuration import read_resolved
     from safemil.plan.rules import Plan
-    from safemil.tables.policy_share import write_policy_share_table
-    from safemil.tasks import get_task
+    from safemil.tables.document import write_document
+    from safemil.tables.entries import find_table, make_document
 
     plan = Plan(read_resolved(config_path))
-    files = {get_task(task): Path(plan.source_data(task)) for task in plan.config.tasks}
-    write_policy_share_table(files, plan.config.split, directory, run_name=plan.config.run_name)
+    write_document(make_document(find_table(plan, name), plan, files or None), directory)
 
 
 def all_episodes(
@@ -78,121 +52,8 @@ def all_episodes(
 @commands.command()
 @CONFIG
 @click.option("--episodes", type=PATH, required=True, help="All episodes.")
-@click.option("--directory", type=PATH, required=True, help="Folder for main.csv, main.md, main.tex.")
-def table(config_path: Path, episodes: Path, directory: Path) -> None:
-    """Compute the main table."""
-    from safemil.plan.configuration import read_resolved
-    from safemil.statistics.main_table import make_main_table
-    from safemil.statistics.scores import reference_notes
-    from safemil.tables.captions import custom_method_notes
-    from safemil.tables.main import write_main_table
-
-    config = read_resolved(config_path)
-    limit = config.evaluation.cost_limit
-    scores = make_main_table(all_episodes(episodes, config), config.evaluation)
-    notes = reference_notes(scores, cost_limit=limit) + custom_method_notes(config.custom_methods)
-    write_main_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
-
-
-@commands.command("table-per-task")
-@CONFIG
-@click.option("--episodes", type=PATH, required=True, help="All episodes.")
-@click.option("--directory", type=PATH, required=True, help="Folder for per_task.csv, .md and .tex.")
-def table_per_task(config_path: Path, episodes: Path, directory: Path) -> None:
-    """Compute the main table with tasks across: one grid per score."""
-    from safemil.plan.configuration import read_resolved
-    from safemil.statistics.main_table import make_main_table
-    from safemil.statistics.scores import reference_notes
-    from safemil.tables.captions import custom_method_notes
-    from safemil.tables.per_task import write_per_task_table
-
-    config = read_resolved(config_path)
-    limit = config.evaluation.cost_limit
-    scores = make_main_table(all_episodes(episodes, config), config.evaluation)
-    notes = reference_notes(scores, cost_limit=limit) + custom_method_notes(config.custom_methods)
-    write_per_task_table(scores, directory, run_name=config.run_name, notes=notes, cost_limit=limit)
-
-
-@commands.command("table-separability")
-@CONFIG
-@click.option("--episodes", type=PATH, required=True, help="All episodes.")
-@click.option("--directory", type=PATH, required=True, help="Folder for separability.csv, .md and .tex.")
-@click.argument("cards", nargs=-1, type=PATH)
-def table_separability(config_path: Path, episodes: Path, directory: Path, cards: tuple[Path, ...]) -> None:
-    """Set the cost that each learner avoids beside the separability of the data, from their CARDS."""
-    from safemil.plan.configuration import read_resolved
-    from safemil.plan.rules import Plan
-    from safemil.statistics.scores import seed_scores
-    from safemil.tables.separability import (
-        read_separability,
-        separability_table,
-        write_separability_table,
-    )
-
-    config = read_resolved(config_path)
-    rows = all_episodes(episodes, config)
-    seeds = seed_scores(rows[rows["task"].isin(Plan(config).bounded_tasks())])
-    table = separability_table(
-        seeds,
-        read_separability(cards),
-        n_resamples=config.evaluation.bootstrap_resamples,
-        bootstrap_seed=config.evaluation.bootstrap_seed,
-    )
-    write_separability_table(table, directory, run_name=config.run_name)
-
-
-@commands.command("table-selection")
-@CONFIG
-@click.option(
-    "--separability", type=PATH, required=True, help="separability.csv, which has the cost avoided."
-)
-@click.option("--directory", type=PATH, required=True, help="Folder for selection.csv, .md and .tex.")
-def table_selection(config_path: Path, separability: Path, directory: Path) -> None:
-    """Set what each method has learned, and what its weights leave, beside the cost that it avoids."""
-    from safemil import paths
-    from safemil.learned_cost.rows import gather_rows
-    from safemil.plan.configuration import read_resolved
-    from safemil.plan.rules import Plan
-    from safemil.tables.selection import last_shares, selection_table, write_selection_table
-    from safemil.tables.separability import read_separability_table
-
-    plan = Plan(read_resolved(config_path))
-    runs = plan.selection_runs()
-    keys = [(str(run["task"]), str(run["method"]), int(run["seed"])) for run in runs]
-    logs = dict(zip(keys, map(Path, plan.paths(paths.TRAINING_LOG, runs)), strict=True))
-    learned = gather_rows(map(Path, plan.paths(paths.LEARNED_COST, runs)))
-    table = selection_table(read_separability_table(separability), learned, last_shares(logs))
-    write_selection_table(table, directory, run_name=plan.config.run_name)
-
-
-@commands.command("table-aggregate")
-@CONFIG
-@click.option("--episodes", type=PATH, required=True, help="All episodes.")
-@click.option("--directory", type=PATH, required=True, help="Folder for aggregate.csv, .md and .tex.")
-def table_aggregate(config_path: Path, episodes: Path, directory: Path) -> None:
-    """Compute the statistics over all tasks."""
-    from safemil.plan.configuration import read_resolved
-    from safemil.statistics.over_tasks import aggregate_table, cells_of, left_out
-    from safemil.statistics.scores import relative_seed_scores
-    from safemil.tables.aggregate import write_aggregate_table
-    from safemil.tables.captions import custom_method_notes
-
-    config = read_resolved(config_path)
-    limit = config.evaluation.cost_limit
-    scores = relative_seed_scores(all_episodes(episodes, config), cost_limit=limit)
-    statistics = aggregate_table(scores, config.evaluation)
-    notes = left_out(scores) + custom_method_notes(config.custom_methods)
-    cells = cells_of(scores)
-    write_aggregate_table(
-        statistics, cells, directory, run_name=config.run_name, notes=notes, cost_limit=limit
-    )
-
-
-@commands.command()
-@CONFIG
-@click.option("--episodes", type=PATH, required=True, help="All episodes.")
-@click.option("--learned-cost", type=PATH, help="learned_cost.csv of `safemil table-learned-cost`.")
-@click.option("--theory", type=PATH, help="theory.csv of `safemil theory`.")
+@click.option("--learned-cost", type=PATH, help="learned_cost.csv of `safemil table learned_cost`.")
+@click.option("--theory", type=PATH, help="theory.csv of `safemil table theory`.")
 @click.option(
     "--ablation",
     "ablations",
@@ -274,26 +135,6 @@ def partial(config_path: Path, directory: Path, figures: Path) -> None:
         click.echo(path)
 
 
-@commands.command("table-ablation")
-@click.argument("name")
-@CONFIG
-@click.option("--episodes", type=PATH, required=True, help="All episodes of the ablation.")
-@click.option("--directory", type=PATH, required=True, help="Folder for ablation_NAME.csv, .md and .tex.")
-def table_ablation(name: str, config_path: Path, episodes: Path, directory: Path) -> None:
-    """Compute the scores at every point of the ablation NAME."""
-    from safemil.plan.ablation_cells import ablation_runs
-    from safemil.plan.configuration import read_resolved
-    from safemil.statistics.main_table import make_main_table
-    from safemil.tables.ablation import ablation_table, write_ablation_table
-
-    config = read_resolved(config_path)
-    runs, limit = ablation_runs(config, name), config.evaluation.cost_limit
-    rows = all_episodes(episodes, config, ablation=name)
-    scores = ablation_table(make_main_table(rows, config.evaluation), runs.points, runs.tasks)
-    run_name = config.run_name
-    write_ablation_table(scores, directory, name, runs.ablation, run_name=run_name, cost_limit=limit)
-
-
 @commands.command("figure-ablation")
 @click.argument("name")
 @CONFIG
@@ -317,40 +158,8 @@ def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Pat
     save_figure(drawn, plotted, directory / f"ablation_{name}")
 
 
-@commands.command()
-@CONFIG
-@click.option("--directory", type=PATH, required=True, help="Folder for fairness.csv, .md and .tex.")
-def fairness(config_path: Path, directory: Path) -> None:
-    """Compute the table of what every method was given, from the records of all configured runs."""
-    from safemil import paths
-    from safemil.plan.configuration import read_resolved
-    from safemil.plan.rules import Plan
-    from safemil.records.finished import check_records
-    from safemil.records.training_records import read_peak_memory, read_run_record, record_frame
-    from safemil.tables.fairness import write_fairness_table
-
-    plan = Plan(read_resolved(config_path))
-    check_records(plan.wanted_runs())
-    runs = plan.method_runs()
-    files = zip(plan.paths(paths.RUN_RECORD, runs), plan.paths(paths.TRAINING_BENCHMARK, runs), strict=True)
-    records = [(read_run_record(Path(run)), read_peak_memory(Path(benchmark))) for run, benchmark in files]
-    write_fairness_table(record_frame(records), directory, plan.config.run_name)
-
-
-@commands.command()
-@CONFIG
-@click.option("--directory", type=PATH, required=True, help="Folder for theory.csv and theory.md.")
-def theory(config_path: Path, directory: Path) -> None:
-    """Check Lemma 1 and Theorem 1 by drawing bags."""
-    from safemil.plan.configuration import read_resolved
-    from safemil.theory.table import write_theory_table
-
-    config = read_resolved(config_path)
-    write_theory_table(config.theory, directory, config.run_name)
-
-
 @commands.command("figure-theory")
-@click.option("--table", "table_path", type=PATH, required=True, help="theory.csv of `safemil theory`.")
+@click.option("--table", "table_path", type=PATH, required=True, help="theory.csv of `safemil table theory`.")
 @click.option("--directory", type=PATH, required=True, help="Folder for theory.png, .pdf and .csv.")
 def figure_theory(table_path: Path, directory: Path) -> None:
     """Draw the check of Lemma 1 and Theorem 1."""
@@ -360,28 +169,6 @@ def figure_theory(table_path: Path, directory: Path) -> None:
 
     drawn, plotted = theory_figure(read_theory_table(table_path))
     save_figure(drawn, plotted, directory / "theory")
-
-
-@commands.command("table-learned-cost")
-@CONFIG
-@click.argument("files", type=PATH, nargs=-1, required=True)
-@click.option("--directory", type=PATH, required=True, help="Folder for learned_cost.csv, .md and .tex.")
-def table_learned_cost(config_path: Path, files: tuple[Path, ...], directory: Path) -> None:
-    """Compute the table of learned costs from the scores FILES."""
-    from safemil.learned_cost.rows import gather_rows
-    from safemil.plan.configuration import read_resolved
-    from safemil.plan.rules import Plan
-    from safemil.records.completeness import check_learned_costs
-    from safemil.statistics.learned_cost import learned_cost_table
-    from safemil.tables.learned_cost import write_learned_cost_table
-
-    config = read_resolved(config_path)
-    settings, rows = config.evaluation, gather_rows(files)
-    check_learned_costs(rows, Plan(config).expected_cost_runs())
-    means = learned_cost_table(
-        rows, n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
-    )
-    write_learned_cost_table(means, directory, run_name=config.run_name, cost_limit=settings.cost_limit)
 
 
 @commands.command("figure-learned-cost")
@@ -395,25 +182,6 @@ def figure_learned_cost(files: tuple[Path, ...], directory: Path) -> None:
 
     drawn, plotted = learned_cost_figure(gather_traces(files))
     save_figure(drawn, plotted, directory / "learned_cost")
-
-
-@commands.command("table-learning-curves")
-@CONFIG
-@CURVES
-@EPISODES
-@click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.csv and .md.")
-def table_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
-    """Say which learning curves have levelled off."""
-    from safemil.plan.configuration import read_resolved
-    from safemil.statistics.levelling import levelling_over_tasks, levelling_table
-    from safemil.tables.learning_curves import write_learning_curves_table
-
-    config = read_resolved(config_path)
-    points, finals = all_episodes(curves, config, curves=True), all_episodes(episodes, config)
-    settings = config.evaluation
-    table = levelling_table(points, finals, settings)
-    over_tasks = levelling_over_tasks(points, finals, settings)
-    write_learning_curves_table(table, over_tasks, directory, run_name=config.run_name, settings=settings)
 
 
 @commands.command("figure-learning-curves")

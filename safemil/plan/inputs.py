@@ -1,7 +1,7 @@
 """What tables and figures are made of: which files of a run, and how they are read and checked.
 
-The workflow asks for the files, the command reads them; so both stand here together, once for each kind. Reading
-imports what it needs when it is done, for the workflow plans without pandas.
+The workflow asks for the files, the command reads them; so both stand here together, once for each kind.
+Reading imports what it needs when it is done, for the workflow plans without pandas.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -150,7 +150,7 @@ def selection_logs(plan: Plan) -> Input:
 
 
 def records(plan: Plan) -> Input:
-    """Return the record of every run with its peak memory, checked to state what the configuration asks for."""
+    """Return the record of every run with its peak memory, checked to be of the configuration."""
     return Input(
         lambda files: _checked_records(files, plan), plan.paths(paths.RUN_RECORD, plan.method_runs())
     )

@@ -455,6 +455,10 @@ class Plan:
         """Fill a template for each extension; no file where no configured method learns a cost."""
         return self._files_if(self.cost_runs(), template, extensions)
 
+    def learned_cost_table(self) -> list[str]:
+        """Return the numbers of the table of learned costs; no file where no method learns a cost."""
+        return [self.table_file("learned_cost", "csv")] if self.cost_runs() else []
+
     def cost_code(self, method: str) -> str:
         """Return the digest of the code behind the scores of a learned cost."""
         return source_digest("safemil.learned_cost.measure", module_name(method))

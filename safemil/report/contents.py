@@ -11,6 +11,7 @@ from safemil import paths
 from safemil.plan.configuration import DEFAULT_VARIANT
 from safemil.plan.kept import KeptRuns
 from safemil.plan.rules import Plan
+from safemil.tables.entries import TABLES, TableEntry
 from safemil.tasks import get_task
 
 # Snakemake sorts categories by their names; the numbers put them in the order of reading.
@@ -26,15 +27,9 @@ CATEGORY = {
     "provenance": "9 Runs, configuration and versions",
 }
 
-# Table -> its category and what its entry in the report is called.
-_TABLES = {
-    "main": ("comparison", "Table: scores of each task"),
-    "per_task": ("comparison", "Table: tasks across, one grid per score"),
-    "aggregate": ("comparison", "Table: statistics over all tasks"),
-    "theory": ("theory", "Table: Lemma 1 and Theorem 1"),
-    "fairness": ("fairness", "Table: what each method was given"),
-}
-_TABLE = "results/{run_name}/tables/{table}.md"
+# Whether a method learns a cost is asked only when jobs are planned, for the answer imports the methods.
+# These tables, and those of ablations, have rules of their own.
+_APART = ("learned_cost", "selection")
 
 
 @dataclass(frozen=True)
@@ -62,16 +57,9 @@ def planned_pages(plan: Plan, kept: KeptRuns) -> list[Page]:
     return [
         Page(claims, _output(plan, "claims"), "claims", CATEGORY["claims"], "The paper's claims"),
         *(
-            _table(plan, name, category, label, plan.path(_TABLE, table=name))
-            for name, (category, label) in _TABLES.items()
-        ),
-        *(
-            _table(plan, "learning_curves", "learning_curves", "Table: which have levelled off", source)
-            for source in plan.if_curves(paths.LEARNING_CURVES_TABLE, ["md"])
-        ),
-        *(
-            _table(plan, "separability", "comparison", "Table: separability and cost avoided", source)
-            for source in plan.if_bounded(paths.SEPARABILITY_TABLE, ["md"])
+            _table(plan, entry)
+            for entry in TABLES
+            if entry.label and entry.name not in _APART and entry.when(plan)
         ),
         *_data_pages(plan, kept),
         *(
@@ -94,13 +82,13 @@ def _output(plan: Plan, page: str) -> str:
     return plan.path(paths.REPORT_PAGE, page=page)
 
 
-def _table(plan: Plan, name: str, category: str, label: str, source: str) -> Page:
-    return Page(source, _output(plan, f"table_{name}"), f"table_{name}", CATEGORY[category], label)
+def _table(plan: Plan, entry: TableEntry) -> Page:
+    name = f"table_{entry.name}"
+    source = plan.table_file(entry.name, "md")
+    return Page(source, _output(plan, name), name, CATEGORY[entry.category], entry.label)
 
 
 def _data_pages(plan: Plan, kept: KeptRuns) -> Iterator[Page]:
-    for source in plan.data_overview():
-        yield _table(plan, "data_overview", "data", "Table: collected data against their targets", source)
     for task in plan.config.tasks:
         name, known = get_task(task).paper_name, {"task": task, "split": DEFAULT_VARIANT, "extension": "md"}
         cards = [plan.path(card, **known) for card in (paths.DATA_CARD, paths.COLLECTED_CARD)]

@@ -41,7 +41,8 @@ def ablation_table(scores: pd.DataFrame, points: Sequence[Point], tasks: Sequenc
 
     Args:
         scores: as from `main_table`, of the episodes of the ablation.
-        points: method, variant, name of the curve and x of each, as from `ablation_runs`. Points that show the same runs each get a row with their scores.
+        points: method, variant, curve and x of each, as from `ablation_runs`. Points that show the same runs
+            each get a row with their scores.
         tasks: the tasks of the ablation.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The table over all tasks: interquartile means, probabilities of improvement, readings of the factor of safety."""
+"""The table over all tasks: interquartile means, probabilities of improvement, factors of safety."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import method_label, task_display
+from safemil.catalogue import Kind, method_label, task_display
 from safemil.statistics.improvement import OVERALL, PER_TASK, READINGS
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.statistics.over_tasks import (
@@ -20,7 +20,7 @@ from safemil.statistics.over_tasks import (
 )
 from safemil.statistics.scores import relative_seed_scores
 from safemil.tables.captions import budget_sentences, custom_method_notes, sources_of
-from safemil.tables.cells import Estimate, Row
+from safemil.tables.cells import Cell, Estimate, Row
 from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 from safemil.tables.text import (
@@ -109,7 +109,7 @@ def _grid(statistic: str, rows: pd.DataFrame, best: str | None) -> tuple[list[st
 
 def _iqm_grid(rows: pd.DataFrame, best: str | None) -> tuple[list[str], list[Row]]:
     digits = {score: digits_of(score, rows.loc[rows["score"] == score, "value"]) for score in IQM_SCORES}
-    grid = []
+    grid: list[tuple[Kind, list[Cell]]] = []
     for method, of_method in rows.groupby("method", sort=False):
         label, by_score = method_label(str(method)), of_method.set_index("score").to_dict("index")
         bold = {"cost_diff": method == best}

@@ -1,4 +1,4 @@
-"""What a cell of a table can hold; how each looks is for `markdown` and `latex` to say, once for all tables."""
+"""What a cell of a table can hold; how each looks is for `markdown` and `latex` to say, once for all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -145,16 +145,16 @@ def overview_document(files: Mapping[str, TaskFiles], targets: Mapping[str, Targ
         raise UserError("no targets for a task", expected=list(targets), found=unknown, where=TARGET_TABLE)
     columns = {task: _column(task, each, targets[task]) for task, each in files.items()}
     names = list(next(iter(columns.values())))
-    rows = [[name, *(columns[task][name] for task in files)] for name in names]
-    frame = pd.DataFrame(rows, columns=["quantity", *files]).map(lambda text: text.replace("**", "").strip())
+    rows = [[name.strip(), *(columns[task][name] for task in files)] for name in names]
+    frame = pd.DataFrame(rows, columns=["quantity", *files]).map(lambda text: text.replace("**", ""))
     return Document(
         name="data_overview",
         title="The collected data",
         frame=frame,
         sections=[
             Section(
-                columns=["", *files],
-                rows=[[Markup(text.strip()) for text in row] for row in rows],
+                columns=["", *map(Markup, files)],
+                rows=[list(map(Markup, row)) for row in rows],
                 rule=f"| {' | '.join(['---'] * (1 + len(files)))} |",
             )
         ],

@@ -11,7 +11,7 @@ import pandas as pd
 
 from safemil.files import csv_text, write_text
 from safemil.tables import latex, markdown
-from safemil.tables.cells import Row
+from safemil.tables.cells import Cell, Row
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Section:
     heading: str = ""
     text: str = ""
     points: Sequence[str] = ()
-    columns: Sequence[str] = ()
+    columns: Sequence[Cell] = ()
     rows: Sequence[Row] = ()
     note: str = ""
     caption: str = ""
     key: str = ""
-    paper_columns: Sequence[str] = ()
+    paper_columns: Sequence[Cell] = ()
     alignment: str = ""
     rule: str = ""
     stacked: bool = False
@@ -58,8 +58,7 @@ class Document:
         sections: tables and lists, in order.
         run_name: the scale of the run, such as `quick` or `paper`; empty for what is of no run.
         source: of the data; empty where the budget or nothing names it.
-        budget: sentences on source, seeds, episodes and gradient steps; below the title, and in each caption in
-            LaTeX.
+        budget: sentences on source, seeds, episodes and steps; below the title, and in each caption in LaTeX.
         introduction: what else stands below the title; among the remarks in LaTeX.
         legend: sentences that explain the cells.
         notes: sentences about this run.

@@ -6,7 +6,7 @@ A module's `make(run, ...)` is given `TableRun` and, by their names, the inputs 
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ class TableEntry:
         name: of its files, without ending.
         inputs: what `make` is given; asked for when the table is planned.
         category: of the report, as in `report.contents`.
-        label: what it is called there; its caption is workflow/report/table_{name}.rst.
+        label: what it is called there; empty without a page. workflow/report/table_{name}.rst is its caption.
         when: whether `all` includes it.
         settings: what decides it besides its files and code, as a tracked parameter.
         module: has its `make`; its code, with all it imports, is what the table is made again for.
@@ -59,9 +59,15 @@ class TableEntry:
     settings: Callable[[Plan], str] = _nothing
     module: str = ""
 
-    def files(self, plan: Plan) -> list[str]:
-        """Return the files that the table is made of."""
-        return [file for each in self.inputs(plan).values() for file in each.files]
+    @property
+    def target(self) -> str:
+        """Return the name of the rule that asks for its files."""
+        return self.name if self.when is _on_demand else f"table_{self.name}"
+
+    def files(self, plan: Plan, cards: "Callable[[Sequence[str]], Sequence[str]]") -> list[str]:
+        """Return the files that the table is made of; `cards` says where cards of data are."""
+        given = self.inputs(plan).values()
+        return [file for each in given for file in (cards(each.files) if each.are_cards else each.files)]
 
     @property
     def code(self) -> str:
@@ -152,7 +158,7 @@ TABLES = (
         "learning_curves_over_tasks",
         _curves,
         "learning_curves",
-        "Table: which have levelled off over all tasks",
+        "",
         when=Plan.has_curves,
         settings=_all_of_evaluation,
     ),
@@ -189,7 +195,7 @@ TABLES = (
         "policy_share",
         _policy_share,
         "data",
-        "Table: what the policy that acted explains",
+        "",
         when=_on_demand,
         settings=lambda plan: plan.split_parameters("default"),
     ),
@@ -231,11 +237,10 @@ def find_table(plan: Plan, name: str) -> TableEntry:
     return entries[name]
 
 
-def planned_tables(plan: Plan) -> Iterator[str]:
-    """Yield the files of all tables that `all` includes."""
-    for entry in table_entries(plan).values():
-        if entry.when(plan):
-            yield from plan.table_files(entry.name)
+def planned_tables(plan: Plan) -> list[str]:
+    """Return the files of all tables that `all` includes."""
+    planned = [entry.name for entry in table_entries(plan).values() if entry.when(plan)]
+    return [file for name in planned for file in plan.table_files(name)]
 
 
 def make_document(entry: TableEntry, plan: Plan, files: "Sequence[Path] | None" = None) -> "Document":

@@ -40,7 +40,7 @@ def escape(text: str) -> str:
 
 
 def table(
-    columns: Sequence[str],
+    columns: Sequence[Cell],
     rows: Iterable[Row],
     *,
     caption: str,
@@ -62,7 +62,7 @@ def table(
     yield from [r"\begin{table*}", r"\centering", r"\small", r"\setlength{\tabcolsep}{4pt}"]
     yield from [f"\\caption{{{escape(caption)}}}", f"\\label{{{label}}}"]
     yield f"\\begin{{tabular}}{{{alignment or 'l' + 'r' * (len(columns) - 1)}}}"
-    yield from [r"\toprule", _line(map(escape, columns)), r"\midrule"]
+    yield from [r"\toprule", _line(map(_text, columns)), r"\midrule"]
     for row in rows:
         if isinstance(row, Group):
             yield r"\midrule"

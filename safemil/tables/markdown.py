@@ -12,7 +12,7 @@ def escape(text: str) -> str:
     return text
 
 
-def table(columns: Sequence[str], rows: Iterable[Row], rule: str = "") -> str:
+def table(columns: Sequence[Cell], rows: Iterable[Row], rule: str = "") -> str:
     """Return a table; text is given without markup.
 
     Args:
@@ -20,7 +20,7 @@ def table(columns: Sequence[str], rows: Iterable[Row], rule: str = "") -> str:
         rows: cells, as many as heads.
         rule: the line below the heads; without it the first column is left-aligned, the others right-aligned.
     """
-    lines = [_line(map(escape, columns)), rule or _line([":---", *["---:"] * (len(columns) - 1)])]
+    lines = [_line(map(_cell, columns)), rule or _line([":---", *["---:"] * (len(columns) - 1)])]
     for row in rows:
         if isinstance(row, Group):
             lines.append(_line([f"*{row.heading}*", *[""] * (len(columns) - 1)]))

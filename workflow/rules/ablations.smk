@@ -1,5 +1,5 @@
 # From the episodes of an ablation's variants to a table and a figure. Needs: policies of the variants. Gives:
-# results/{run_name}/ablation_{ablation}.parquet, and tables and figures of that name. An ablation is a few
+# results/{run_name}/ablation_{ablation}.parquet, and figures of that name; tables.smk makes the tables. An ablation is a few
 # lines of configuration (config/ablations.yaml); its variants are trained and rolled out by the rules of all others.
 
 
@@ -9,10 +9,7 @@ for ablation_name in CONFIG.ablations:
         name:
             f"ablation_{ablation_name}"
         input:
-            expand(
-                PLAN.path(paths.ABLATION_TABLE, ablation=ablation_name),
-                extension=["csv", "md", "tex"],
-            ),
+            PLAN.table_files(f"ablation_{ablation_name}"),
             expand(
                 PLAN.path(paths.ABLATION_FIGURE, ablation=ablation_name),
                 extension=["png", "pdf", "csv"],
@@ -40,35 +37,6 @@ rule gather_ablation:
         code=source_digest("safemil.records.completeness"),
     shell:
         "safemil gather --config {params.config:q} --ablation {wildcards.ablation} {input:q} --output {output:q} 2>&1 | tee {log:q}"
-
-
-rule table_ablation:
-    """Compute the scores at every point of an ablation's curves."""
-    input:
-        episodes=PLAN.path(paths.ABLATION_EPISODES),
-    output:
-        csv=PLAN.path(paths.ABLATION_TABLE, extension="csv"),
-        markdown=PLAN.path(paths.ABLATION_TABLE, extension="md"),
-        latex=PLAN.path(paths.ABLATION_TABLE, extension="tex"),
-    log:
-        f"{LOGS}/table_ablation/{{ablation}}.log",
-    benchmark:
-        f"{BENCHMARKS}/table_ablation/{{ablation}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        config=RESOLVED_CONFIG,
-        directory=lambda wildcards, output: str(Path(output.csv).parent),
-        settings=lambda wildcards: PLAN.ablation_parameters(wildcards.ablation),
-        code=source_digest(
-            "safemil.statistics.main_table",
-            "safemil.tables.ablation",
-            "safemil.records.completeness",
-        ),
-    shell:
-        "safemil table-ablation {wildcards.ablation} --config {params.config:q}"
-        " --episodes {input.episodes:q} --directory {params.directory:q} 2>&1 | tee {log:q}"
 
 
 rule figure_ablation:

@@ -7,10 +7,8 @@ rule claims:
     """Decide the paper's claims by the rules of the configuration: holds, does not hold, or not measured."""
     input:
         episodes=PLAN.path(paths.ALL_EPISODES),
-        theory=PLAN.path(paths.THEORY_TABLE, extension="csv"),
-        learned_cost=lambda wildcards: PLAN.if_cost_is_learned(
-            paths.LEARNED_COST_TABLE, ["csv"]
-        ),
+        theory=PLAN.table_file("theory", "csv"),
+        learned_cost=lambda wildcards: PLAN.learned_cost_table(),
         ablations=[
             file for files in PLAN.claimed_ablations().values() for file in files
         ],
@@ -28,7 +26,7 @@ rule claims:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.json).parent),
         learned_cost=lambda wildcards: option(
-            "learned-cost", *PLAN.if_cost_is_learned(paths.LEARNED_COST_TABLE, ["csv"])
+            "learned-cost", *PLAN.learned_cost_table()
         ),
         ablations=" ".join(
             option("ablation", name, *files)

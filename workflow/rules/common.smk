@@ -31,6 +31,7 @@ from safemil.plan.rules import (
     option,
     tracked,
 )
+from safemil.tables.entries import planned_tables, table_entries
 
 # The commands of the environment that runs snakemake, also where it was not activated.
 # Strict as Snakemake is by itself: without pipefail, a failed command behind `| tee` would count as a success.

@@ -13,7 +13,7 @@ rule data:
     input:
         PLAN.for_tasks(paths.TRAINING_DATA),
         PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png")),
-        PLAN.data_overview(),
+        PLAN.table_files("data_overview") if PLAN.is_collected() else [],
 
 
 rule collect:
@@ -85,29 +85,3 @@ rule split:
     shell:
         "safemil split --config {params.config:q} --task {wildcards.task} --data {input.data:q}"
         " --split {wildcards.split:q} --training {output.training:q} --labels {output.labels:q} --card {params.card:q} 2>&1 | tee {log:q}"
-
-
-rule data_overview:
-    """Compare the collected data of every task with what they were to reach."""
-    input:
-        PLAN.for_tasks(PLAN.path(paths.SHIPPED_CARD)),
-        PLAN.for_tasks(PLAN.path(paths.SHIPPED_POLICIES)),
-        KEPT.data_files(
-            PLAN.for_tasks(PLAN.path(paths.COLLECTED_CARD, extension="json"))
-        ),
-        KEPT.data_files(PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="json"))),
-        targets="config/behavior_targets.tsv",
-    output:
-        PLAN.path(paths.DATA_OVERVIEW),
-    log:
-        f"{LOGS}/data_overview.log",
-    benchmark:
-        f"{BENCHMARKS}/data_overview.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        config=RESOLVED_CONFIG,
-        code=source_digest("safemil.tables.data_overview"),
-    shell:
-        "safemil data-overview --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -117,7 +117,7 @@ rule figure_profiles:
 rule figure_theory:
     """Draw Lemma 1 and Theorem 1 over K: formula, what holds under other costs, and frequencies as drawn."""
     input:
-        table=PLAN.path(paths.THEORY_TABLE, extension="csv"),
+        table=PLAN.table_file("theory", "csv"),
     output:
         png=report(
             PLAN.path(paths.THEORY_FIGURE, extension="png"),

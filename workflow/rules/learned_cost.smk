@@ -1,6 +1,6 @@
 # What learned costs know, on trajectories that no method has seen. Needs: the source file, the oracle labels, and the
 # finished runs of the methods that learn a cost. Gives: held_out.hdf5 of each task, learned_cost.csv and
-# learned_cost_traces.parquet of each run, and the table and the figure made of them.
+# learned_cost_traces.parquet of each run, and the figure made of them; tables.smk makes the table.
 
 
 rule held_out:
@@ -54,34 +54,6 @@ rule evaluate_cost:
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --data {input.data:q}"
         " --policy {input.policy:q} --networks {input.networks:q} --record {input.record:q}"
         " --held-out {input.held_out:q} --output {output.rows:q} --traces {output.traces:q} 2>&1 | tee {log:q}"
-
-
-rule table_learned_cost:
-    """Compute AUROC and rank correlation of each learned cost: means and intervals over seeds."""
-    input:
-        lambda wildcards: PLAN.paths(paths.LEARNED_COST, PLAN.cost_runs()),
-    output:
-        csv=PLAN.path(paths.LEARNED_COST_TABLE, extension="csv"),
-        markdown=PLAN.path(paths.LEARNED_COST_TABLE, extension="md"),
-        latex=PLAN.path(paths.LEARNED_COST_TABLE, extension="tex"),
-    log:
-        f"{LOGS}/table_learned_cost.log",
-    benchmark:
-        f"{BENCHMARKS}/table_learned_cost.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        config=RESOLVED_CONFIG,
-        directory=lambda wildcards, output: str(Path(output.csv).parent),
-        settings=PLAN.score_parameters(),
-        code=source_digest(
-            "safemil.statistics.learned_cost",
-            "safemil.tables.learned_cost",
-        ),
-    shell:
-        "safemil table-learned-cost --config {params.config:q} --directory {params.directory:q} {input:q}"
-        " 2>&1 | tee {log:q}"
 
 
 rule figure_learned_cost:

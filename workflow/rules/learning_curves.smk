@@ -1,6 +1,6 @@
 # Learning curves, where evaluation.curve_points asks for them. Needs: the policies that each training kept along the
 # way, and results/{run_name}/episodes.parquet for the references. Gives: curve.parquet of each run,
-# results/{run_name}/curve_episodes.parquet, and the table and the figure made of it.
+# results/{run_name}/curve_episodes.parquet, and the figure made of it; tables.smk makes the tables.
 
 
 rule evaluate_curve:
@@ -48,36 +48,6 @@ rule gather_curves:
         code=source_digest("safemil.records.completeness"),
     shell:
         "safemil gather --config {params.config:q} --curves {input:q} --output {output:q} 2>&1 | tee {log:q}"
-
-
-rule table_learning_curves:
-    """Say for each task and method whether its learning curve has levelled off, and by what criterion."""
-    input:
-        curves=PLAN.path(paths.ALL_CURVE_EPISODES),
-        episodes=PLAN.path(paths.ALL_EPISODES),
-    output:
-        csv=PLAN.path(paths.LEARNING_CURVES_TABLE, extension="csv"),
-        over_tasks=PLAN.path(paths.LEARNING_CURVES_OVER_TASKS),
-        markdown=PLAN.path(paths.LEARNING_CURVES_TABLE, extension="md"),
-    log:
-        f"{LOGS}/table_learning_curves.log",
-    benchmark:
-        f"{BENCHMARKS}/table_learning_curves.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        config=RESOLVED_CONFIG,
-        directory=lambda wildcards, output: str(Path(output.csv).parent),
-        settings=tracked(CONFIG.evaluation.model_dump(mode="json")),
-        code=source_digest(
-            "safemil.statistics.levelling",
-            "safemil.tables.learning_curves",
-            "safemil.records.completeness",
-        ),
-    shell:
-        "safemil table-learning-curves --config {params.config:q} --curves {input.curves:q}"
-        " --episodes {input.episodes:q} --directory {params.directory:q} 2>&1 | tee {log:q}"
 
 
 rule figure_learning_curves:

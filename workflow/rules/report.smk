@@ -16,8 +16,10 @@ rule report_pages:
         lambda wildcards: PLAN.if_cost_is_learned(
             PLAN.path(paths.REPORT_PAGE, page="table_learned_cost"), [""]
         ),
-        lambda wildcards: PLAN.if_selection(
-            PLAN.path(paths.REPORT_PAGE, page="table_selection"), [""]
+        lambda wildcards: (
+            [PLAN.path(paths.REPORT_PAGE, page="table_selection")]
+            if PLAN.selection_runs()
+            else []
         ),
 
 
@@ -77,7 +79,7 @@ rule render_pages:
 rule render_ablation:
     """Turn the table of an ablation into a page of the report."""
     input:
-        table=PLAN.path(paths.ABLATION_TABLE, extension="md"),
+        table=PLAN.table_file("ablation_{ablation}", "md"),
         style=PAGE_STYLE,
     output:
         report(
@@ -103,7 +105,7 @@ rule render_ablation:
 rule render_learned_cost:
     """Turn the table of learned costs into a page of the report."""
     input:
-        table=PLAN.path(paths.LEARNED_COST_TABLE, extension="md"),
+        table=PLAN.table_file("learned_cost", "md"),
         style=PAGE_STYLE,
     output:
         report(
@@ -129,7 +131,7 @@ rule render_learned_cost:
 rule render_selection:
     """Turn the table of what is learned and selected into a page of the report."""
     input:
-        table=PLAN.path(paths.SELECTION_TABLE, extension="md"),
+        table=PLAN.table_file("selection", "md"),
         style=PAGE_STYLE,
     output:
         report(
