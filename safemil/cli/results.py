@@ -31,10 +31,9 @@ def table(name: str, config_path: Path, directory: Path, files: tuple[Path, ...]
     from safemil.plan.configuration import read_resolved
     from safemil.plan.rules import Plan
     from safemil.tables.document import write_document
-    from safemil.tables.entries import find_table, make_document
+    from safemil.tables.entries import make_document
 
-    plan = Plan(read_resolved(config_path))
-    write_document(make_document(find_table(plan, name), plan, files or None), directory)
+    write_document(make_document(name, Plan(read_resolved(config_path)), files), directory)
 
 
 def all_episodes(

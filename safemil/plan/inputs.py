@@ -39,28 +39,33 @@ class Input:
 Inputs = Mapping[str, Input]
 
 
-def read_inputs(inputs: Inputs, files: Files | None = None) -> dict[str, Any]:
+def files_of(inputs: Inputs, cards: Callable[[Sequence[str]], Sequence[str]] = list) -> list[str]:
+    """Return all files in order; `cards` says where cards of data are."""
+    return [
+        file for each in inputs.values() for file in (cards(each.files) if each.are_cards else each.files)
+    ]
+
+
+def read_inputs(inputs: Inputs, files: Files = ()) -> dict[str, Any]:
     """Read the arguments of a maker.
 
     Args:
         inputs: by the names of the arguments.
-        files: all files in the order of `inputs`; those in the run's folder when left out.
+        files: in the order of `files_of`; those in the run's folder when left out.
 
     Raises:
         UserError: there are more or fewer files than asked for, or one of them is not what it should be.
     """
-    asked = [Path(file) for each in inputs.values() for file in each.files]
-    if files is not None and len(files) != len(asked):
+    asked = [Path(file) for file in files_of(inputs)]
+    if files and len(files) != len(asked):
         raise UserError(
             "these are not the files that this is made of",
             expected=f"{len(asked)} files: {', '.join(map(str, asked)) or 'none'}",
             found=f"{len(files)} files",
-            hint="name none, and those of the configuration's run are read",
+            hint="name none, and those in the run's folder are read",
         )
-    given, found = iter(asked if files is None else files), {}
-    for name, each in inputs.items():
-        found[name] = each.read([next(given) for _ in each.files])
-    return found
+    given = iter(files or asked)
+    return {name: each.read([next(given) for _ in each.files]) for name, each in inputs.items()}
 
 
 def value(of: object) -> Input:
@@ -73,9 +78,14 @@ def one(file: str) -> Input:
     return Input(lambda files: files[0], [file])
 
 
-def several(files: Sequence[str], *, are_cards: bool = False) -> Input:
+def several(files: Sequence[str]) -> Input:
     """Return files that the maker reads."""
-    return Input(lambda files: files, files, are_cards)
+    return Input(lambda found: found, files)
+
+
+def cards(plan: Plan, template: str) -> Input:
+    """Return the card of each task's data in JSON."""
+    return Input(lambda found: found, plan.for_tasks(plan.path(template, extension="json")), are_cards=True)
 
 
 def episodes(plan: Plan) -> Input:
@@ -90,11 +100,7 @@ def ablation_episodes(plan: Plan, name: str) -> Input:
 
 
 def curve_episodes(plan: Plan) -> Input:
-    """Return the episodes of all learning curves, checked as `episodes`.
-
-    Raises:
-        UserError: the configuration asks for no curves.
-    """
+    """Return the episodes of all learning curves, checked as `episodes`; an error where there are none."""
     plan.curve_runs()
     return _complete(plan.path(paths.ALL_CURVE_EPISODES), plan.expected_curve_runs)
 
@@ -104,11 +110,7 @@ def _complete(file: str, expected: "Callable[[], list[ExpectedRun]]") -> Input:
 
 
 def complete_episodes(path: Path, expected: "Sequence[ExpectedRun]") -> "pd.DataFrame":
-    """Read a table of episodes and check that it is of exactly these runs, as `gather` does.
-
-    Raises:
-        UserError: it is not.
-    """
+    """Read a table of episodes and check that it is of exactly these runs, as `gather` does."""
     from safemil.records.completeness import check_complete
     from safemil.records.episodes import read_episodes
 
@@ -119,53 +121,45 @@ def complete_episodes(path: Path, expected: "Sequence[ExpectedRun]") -> "pd.Data
 
 def learned_costs(plan: Plan) -> Input:
     """Return the scores of all learned costs, checked to be those of the configuration."""
-    return Input(lambda files: _checked_costs(files, plan), plan.paths(paths.LEARNED_COST, plan.cost_runs()))
+
+    def read(files: Files) -> "pd.DataFrame":
+        from safemil.records.completeness import check_learned_costs
+
+        rows = _gathered(files)
+        check_learned_costs(rows, plan.expected_cost_runs())
+        return rows
+
+    return Input(read, plan.paths(paths.LEARNED_COST, plan.cost_runs()))
 
 
-def _gathered_costs(files: Files) -> "pd.DataFrame":
+def _gathered(files: Files) -> "pd.DataFrame":
     from safemil.learned_cost.rows import gather_rows
 
     return gather_rows(files)
 
 
-def _checked_costs(files: Files, plan: Plan) -> "pd.DataFrame":
-    from safemil.records.completeness import check_learned_costs
-
-    rows = _gathered_costs(files)
-    check_learned_costs(rows, plan.expected_cost_runs())
-    return rows
-
-
 def selection_costs(plan: Plan) -> Input:
     """Return the scores of the learned costs that are held against the cost avoided."""
-    return Input(_gathered_costs, plan.paths(paths.LEARNED_COST, plan.selection_runs()))
+    return Input(_gathered, plan.paths(paths.LEARNED_COST, plan.selection_runs()))
 
 
 def selection_logs(plan: Plan) -> Input:
     """Return the logs of the trainings of the same runs, by task, method and seed."""
     runs = plan.selection_runs()
     keys = [(str(run["task"]), str(run["method"]), int(run["seed"])) for run in runs]
-    logs = plan.paths(paths.TRAINING_LOG, runs)
-    return Input(lambda files: dict(zip(keys, files, strict=True)), logs)
+    return Input(lambda files: dict(zip(keys, files, strict=True)), plan.paths(paths.TRAINING_LOG, runs))
 
 
 def records(plan: Plan) -> Input:
     """Return the record of every run with its peak memory, checked to be of the configuration."""
-    return Input(
-        lambda files: _checked_records(files, plan), plan.paths(paths.RUN_RECORD, plan.method_runs())
-    )
 
+    def read(files: Files) -> list[tuple[Any, float]]:
+        from safemil.records.finished import check_records
+        from safemil.records.training_records import read_peak_memory, read_run_record
 
-def _checked_records(files: Files, plan: Plan) -> list[tuple[Any, float]]:
-    from safemil.records.finished import check_records
-    from safemil.records.training_records import read_peak_memory, read_run_record
+        check_records(plan.wanted_runs())
+        benchmarks = plan.paths(paths.TRAINING_BENCHMARK, plan.method_runs())
+        pairs = zip(files, map(Path, benchmarks), strict=True)
+        return [(read_run_record(record), read_peak_memory(benchmark)) for record, benchmark in pairs]
 
-    check_records(plan.wanted_runs())
-    benchmarks = plan.paths(paths.TRAINING_BENCHMARK, plan.method_runs())
-    pairs = zip(files, map(Path, benchmarks), strict=True)
-    return [(read_run_record(record), read_peak_memory(benchmark)) for record, benchmark in pairs]
-
-
-def cards(plan: Plan, template: str) -> Input:
-    """Return the card of each task's data in JSON."""
-    return several(plan.for_tasks(plan.path(template, extension="json")), are_cards=True)
+    return Input(read, plan.paths(paths.RUN_RECORD, plan.method_runs()))

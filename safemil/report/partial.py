@@ -13,10 +13,9 @@ from safemil.plan.rules import Plan
 from safemil.records.episodes import write_episodes
 from safemil.records.finished import gather_finished
 from safemil.statistics.partial import partial_notes, partial_table
+from safemil.tables import main, per_task
 from safemil.tables.captions import custom_method_notes, partial_mark
-from safemil.tables.document import write_document
-from safemil.tables.main import main_document
-from safemil.tables.per_task import per_task_document
+from safemil.tables.document import TableRun, write_document
 
 
 def make_partial(plan: Plan, directory: Path, figures: Path) -> list[Path]:
@@ -43,16 +42,14 @@ def make_partial(plan: Plan, directory: Path, figures: Path) -> list[Path]:
         "main": main_comparison(runs.episodes, table, cost_limit=limit),
         "plane": plane(runs.episodes, table, cost_limit=limit),
     }
-    documents = [
-        make(table, run_name=config.run_name, notes=notes, cost_limit=limit)
-        for make in (main_document, per_task_document)
-    ]
+    run = TableRun(config.run_name, config.evaluation)
     for line in [partial_mark(table), *notes]:
         click.echo(line, file=sys.stderr)
     written = [
         write_episodes(directory / "episodes.parquet", runs.episodes),
         write_text(directory / "runs.csv", csv_text(runs.status)),
-        *(path for document in documents for path in write_document(document, directory)),
+        *write_document(main.document(run, table, notes), directory),
+        *write_document(per_task.document(run, table, notes), directory),
     ]
     for name, (figure, plotted) in drawn.items():
         written += save_figure(figure, plotted, figures / name)

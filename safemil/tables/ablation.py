@@ -8,12 +8,10 @@ import pandas as pd
 from safemil.catalogue import method_label, task_display
 from safemil.errors import UserError
 from safemil.statistics.main_table import make_main_table
-from safemil.statistics.scores import SCORES, TABLE_COLUMNS
-from safemil.tables.captions import budget_sentence
+from safemil.statistics.scores import TABLE_COLUMNS
+from safemil.tables import captions, text
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
-from safemil.tables.text import HEADINGS, legend, score_estimates
+from safemil.tables.document import Document, Section, TableRun
 
 ABLATION_COLUMNS = ["series", "x", *TABLE_COLUMNS]
 
@@ -23,17 +21,15 @@ Point = tuple[str, str, str, float | str]
 def make(
     run: TableRun,
     episodes: pd.DataFrame,
-    *,
     name: str,
     title: str,
     axis: str,
     points: Sequence[Point],
     tasks: Sequence[str],
 ) -> Document:
-    """Return the scores at every point of the ablation `name`."""
+    """Return the scores at every point of the ablation `name`; `axis` is what its points vary."""
     table = ablation_table(make_main_table(episodes, run.evaluation), points, tasks)
-    limit = run.evaluation.cost_limit
-    return ablation_document(table, name, title=title, axis=axis, run_name=run.name, cost_limit=limit)
+    return document(run, table, name, title, axis)
 
 
 def ablation_table(scores: pd.DataFrame, points: Sequence[Point], tasks: Sequence[str]) -> pd.DataFrame:
@@ -67,43 +63,26 @@ def ablation_table(scores: pd.DataFrame, points: Sequence[Point], tasks: Sequenc
     return table.astype(types)[ABLATION_COLUMNS]
 
 
-def ablation_document(
-    table: pd.DataFrame, name: str, *, title: str, axis: str, run_name: str, cost_limit: float
-) -> Document:
-    """Return the table as a document with a section per task.
-
-    Args:
-        table: as from `ablation_table`.
-        name: of the ablation.
-        title: of the ablation.
-        axis: what its points vary.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        cost_limit: the limit that the scores were computed with.
-    """
+def document(run: TableRun, table: pd.DataFrame, name: str, title: str, axis: str) -> Document:
+    """Return a table as from `ablation_table` with a section per task."""
+    sections = [
+        Section(
+            heading=task_display(str(task)),
+            columns=["curve", axis, "method", "seeds", *text.HEADINGS.values()],
+            rows=list(_rows(rows)),
+            caption=f"{title} on {task_display(str(task))}",
+            key=str(task),
+        )
+        for task, rows in table.groupby("task", sort=False)
+    ]
     # The main table's last cells and its bold type are not in this table.
-    remarks = [line for line in legend(table, cost_limit) if not line.startswith(("Bold", "Within limit"))]
-    return Document(
-        name=f"ablation_{name}",
-        title=title,
-        frame=table,
-        sections=[
-            Section(
-                heading=task_display(str(task)),
-                caption=f"{title} on {task_display(str(task))}",
-                key=str(task),
-                columns=["curve", axis, "method", "seeds", *(HEADINGS[score] for score in SCORES)],
-                rows=list(_rows(rows)),
-            )
-            for task, rows in table.groupby("task", sort=False)
-        ],
-        run_name=run_name,
-        budget=f"{budget_sentence(table)}.",
-        legend=remarks,
-    )
+    legend = [line for line in text.legend(table, run.limit) if not line.startswith(("Bold", "Within limit"))]
+    budget = f"{captions.budget_sentence(table)}."
+    return Document(f"ablation_{name}", title, table, sections, run=run.name, budget=budget, legend=legend)
 
 
 def _rows(table: pd.DataFrame) -> Iterator[Row]:
-    scores = score_estimates(table, pd.Series(False, index=table.index))
+    scores = text.score_estimates(table, pd.Series(False, index=table.index))
     for row, cells in zip(table.to_dict("records"), scores, strict=True):
         yield [row["series"], _x(row["x"]), method_label(row["method"]).display, str(row["n_seeds"]), *cells]
 

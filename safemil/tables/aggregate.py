@@ -1,7 +1,6 @@
 """The table over all tasks: interquartile means, probabilities of improvement, factors of safety."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,22 +18,12 @@ from safemil.statistics.over_tasks import (
     left_out,
 )
 from safemil.statistics.scores import relative_seed_scores
-from safemil.tables.captions import budget_sentences, custom_method_notes, sources_of
-from safemil.tables.cells import Cell, Estimate, Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
-from safemil.tables.text import (
-    HEADINGS,
-    MINIMUM_RETURN_NORM,
-    REASONS,
-    TOO_FEW,
-    UNDEFINED,
-    by_kind,
-    digits_of,
-    estimate,
-)
+from safemil.tables import captions, text
+from safemil.tables.cells import Cell, Row
+from safemil.tables.document import Document, Section, TableRun, sentences
+from safemil.tables.text import estimate
 
-_HEADINGS = {**HEADINGS, "share_within_limit": "within limit"}
+_HEADINGS = {**text.HEADINGS, "share_within_limit": "within limit"}
 _COMPARED = {"cost": "lower cost", "cvar20": "lower CVaR@20 %", "return": "higher return"}
 _TITLES = {
     IQM: "Interquartile mean over tasks and seeds",
@@ -43,38 +32,48 @@ _TITLES = {
 }
 
 
+_LEGEND = f"""
+Brackets: {100 * CONFIDENCE:g} % percentile bootstrap interval; seeds are drawn anew within each task, tasks
+and references stay as they are. It says nothing about other tasks, and with few seeds it is too narrow
+(docs/statistics.md).
+
+Interquartile mean: of all runs (task, seed) the lowest and the highest quarter are left out. Normalised
+return: 0 = random actions, 1 = constrained reference. Ref.: the constrained reference of the task. Within
+limit: share of a run's episodes with a cost of at most {{limit:g}}.
+
+Raw costs of different tasks are on different scales, so that cost − ref. is what to compare. Bold: the lowest
+of it among learners whose normalised return here is at least {text.MINIMUM_RETURN_NORM:g} and whose cost here
+is within the limit of {{limit:g}}.
+
+Probability: of a random seed of either method, a tie counting half, mean over tasks; above 0.5 SafeMIL is
+better. It says how often, not by how much.
+
+Factor: C is the mean cost of the baseline, C' that of SafeMIL. The paper says 3.7 times, without a formula.
+Strongest: the lowest interquartile mean of C − C_con (overall), or the lowest C of each task, whatever it
+returns; chosen once, not in each resample.
+"""
+
+
 def make(run: TableRun, episodes: pd.DataFrame) -> Document:
     """Return the statistics over all tasks of all episodes."""
-    limit = run.evaluation.cost_limit
-    scores = relative_seed_scores(episodes, cost_limit=limit)
-    notes = left_out(scores) + custom_method_notes(run.custom_methods)
-    table = aggregate_table(scores, run.evaluation)
-    return aggregate_document(table, cells_of(scores), run_name=run.name, notes=notes, cost_limit=limit)
+    scores = relative_seed_scores(episodes, cost_limit=run.limit)
+    notes = left_out(scores) + captions.custom_method_notes(run.custom_methods)
+    return document(run, aggregate_table(scores, run.evaluation), cells_of(scores), notes)
 
 
-def aggregate_document(
-    table: pd.DataFrame, cells: pd.DataFrame, *, run_name: str, notes: Sequence[str], cost_limit: float
-) -> Document:
-    """Return one section per statistic; says tasks, budget and source.
-
-    Args:
-        table: as from `aggregate_table`.
-        cells: as from `cells_of`, for the statement of the budget.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        notes: further sentences, without markup.
-        cost_limit: the limit of the scores, stated in the legend.
-    """
+def document(run: TableRun, table: pd.DataFrame, cells: pd.DataFrame, notes: Sequence[str] = ()) -> Document:
+    """Return a table as from `aggregate_table` with the budget of cells as from `cells_of`, and notes."""
     tasks = [task_display(task) for task in cells["task"].unique()]
     of = f"{len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}."
     return Document(
-        name="aggregate",
-        title="Over all tasks",
-        frame=table,
-        sections=list(_sections(table, best_aggregate(table, cost_limit))),
-        run_name=run_name,
-        source=sources_of(cells),
-        budget=f"{of} {budget_sentences(cells[cells['method'].isin(table['method'])])}",
-        legend=[*_legend(table, cost_limit), *_factor_notes(table), *notes],
+        "aggregate",
+        "Over all tasks",
+        table,
+        list(_sections(table, best_aggregate(table, run.limit))),
+        run=run.name,
+        source=captions.sources_of(cells),
+        budget=f"{of} {captions.budget_sentences(cells[cells['method'].isin(table['method'])])}",
+        legend=[*_legend(table, run.limit), *_factor_notes(table), *notes],
         made_from="the episode rows",
     )
 
@@ -89,7 +88,7 @@ def best_aggregate(table: pd.DataFrame, cost_limit: float) -> str | None:
     values = iqm.pivot_table(index="method", columns="score", values="value", dropna=False)
     if values.empty:
         return None
-    enough, safe = values["return_norm"] >= MINIMUM_RETURN_NORM, values["cost"] <= cost_limit
+    enough, safe = values["return_norm"] >= text.MINIMUM_RETURN_NORM, values["cost"] <= cost_limit
     qualified = values.loc[enough & safe, "cost_diff"]
     return str(qualified.idxmin()) if len(qualified) else None
 
@@ -97,8 +96,8 @@ def best_aggregate(table: pd.DataFrame, cost_limit: float) -> str | None:
 def _sections(table: pd.DataFrame, best: str | None) -> Iterator[Section]:
     """Yield the sections of the statistics that there are; `best` is the learner in bold."""
     for statistic, rows in table.groupby("statistic", sort=False):
-        title, (columns, grid) = _TITLES[str(statistic)], _grid(str(statistic), rows, best)
-        yield Section(title, columns=columns, rows=grid, caption=title, key=str(statistic), stacked=True)
+        columns, grid = _grid(str(statistic), rows, best)
+        yield Section(_TITLES[str(statistic)], columns, grid, key=str(statistic), stacked=True)
 
 
 def _grid(statistic: str, rows: pd.DataFrame, best: str | None) -> tuple[list[str], list[Row]]:
@@ -108,7 +107,7 @@ def _grid(statistic: str, rows: pd.DataFrame, best: str | None) -> tuple[list[st
 
 
 def _iqm_grid(rows: pd.DataFrame, best: str | None) -> tuple[list[str], list[Row]]:
-    digits = {score: digits_of(score, rows.loc[rows["score"] == score, "value"]) for score in IQM_SCORES}
+    digits = {score: text.digits_of(score, rows.loc[rows["score"] == score, "value"]) for score in IQM_SCORES}
     grid: list[tuple[Kind, list[Cell]]] = []
     for method, of_method in rows.groupby("method", sort=False):
         label, by_score = method_label(str(method)), of_method.set_index("score").to_dict("index")
@@ -118,7 +117,7 @@ def _iqm_grid(rows: pd.DataFrame, best: str | None) -> tuple[list[str], list[Row
             for score in IQM_SCORES
         ]
         grid.append((label.kind, [label.display, *cells]))
-    return ["method", *(_HEADINGS[score] for score in IQM_SCORES)], list(by_kind(grid))
+    return ["method", *(_HEADINGS[score] for score in IQM_SCORES)], list(text.by_kind(grid))
 
 
 def _probability_grid(rows: pd.DataFrame) -> tuple[list[str], list[Row]]:
@@ -133,14 +132,13 @@ def _probability_grid(rows: pd.DataFrame) -> tuple[list[str], list[Row]]:
 def _factor_grid(rows: pd.DataFrame) -> tuple[list[str], list[Row]]:
     # Why there is no interval stands in a note of its own: it need not be the seeds.
     grid: list[Row] = [
-        [READINGS[str(reading)], *(_factor(row) for row in of_reading.to_dict("records"))]
+        [
+            READINGS[str(reading)],
+            *(estimate(row, "value", digits=2, missing="") for row in of_reading.to_dict("records")),
+        ]
         for reading, of_reading in rows.groupby("score", sort=False)
     ]
     return ["reading", "best baseline overall", "best baseline per task"], grid
-
-
-def _factor(row: Mapping[Hashable, Any]) -> Estimate:
-    return estimate(row, "value", digits=2, missing="")
 
 
 def _factor_notes(table: pd.DataFrame) -> Iterator[str]:
@@ -152,33 +150,11 @@ def _factor_notes(table: pd.DataFrame) -> Iterator[str]:
         yield f"{READINGS[row['score']]}, baseline {choice}: {what}, {row['missing']}."
 
 
-def _legend(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
-    yield (
-        f"Brackets: {100 * CONFIDENCE:g} % percentile bootstrap interval; seeds are drawn anew within each "
-        "task, tasks and references stay as they are. It says nothing about other tasks, and with few seeds "
-        "it is too narrow (docs/statistics.md)."
-    )
-    yield (
-        "Interquartile mean: of all runs (task, seed) the lowest and the highest quarter are left out. "
-        "Normalised return: 0 = random actions, 1 = constrained reference. Ref.: the constrained reference "
-        f"of the task. Within limit: share of a run's episodes with a cost of at most {cost_limit:g}."
-    )
-    yield (
-        "Raw costs of different tasks are on different scales, so that cost − ref. is what to compare. Bold: "
-        f"the lowest of it among learners whose normalised return here is at least {MINIMUM_RETURN_NORM:g} "
-        f"and whose cost here is within the limit of {cost_limit:g}."
-    )
-    yield (
-        "Probability: of a random seed of either method, a tie counting half, mean over tasks; above 0.5 "
-        "SafeMIL is better. It says how often, not by how much."
-    )
-    yield (
-        "Factor: C is the mean cost of the baseline, C' that of SafeMIL. The paper says 3.7 times, without a "
-        "formula. Strongest: the lowest interquartile mean of C − C_con (overall), or the lowest C of each "
-        "task, whatever it returns; chosen once, not in each resample."
-    )
+def _legend(table: pd.DataFrame, limit: float) -> Iterator[str]:
+    yield from sentences(_LEGEND.format(limit=limit))
     if (table["n_seeds"] < MINIMUM_SEEDS).any():
-        yield REASONS[TOO_FEW]
+        yield text.REASONS[text.TOO_FEW]
     undefined = table[(table["statistic"] == IQM) & table["value"].isna()]
     for reason in undefined["missing"].unique():
-        yield f"{UNDEFINED}: {reason}, where the constrained reference earns no more than random actions."
+        why = "where the constrained reference earns no more than random actions"
+        yield f"{text.UNDEFINED}: {reason}, {why}."

@@ -26,9 +26,9 @@ def partial_mark(table: pd.DataFrame) -> str:
     return f"partial: {table['n_seeds'].sum()} of {table['n_configured'].sum()} runs"
 
 
-def in_brackets(mark: str) -> str:
-    """Return a mark as it stands behind the name of a table; empty if there is none."""
-    return f" ({mark})" if mark else ""
+def title_mark(table: pd.DataFrame) -> str:
+    """Return the mark of a partial table as it stands behind a title; empty for a complete one."""
+    return f" ({partial_mark(table)})" if is_partial(table) else ""
 
 
 def budget_sentence(table: pd.DataFrame) -> str:

@@ -15,8 +15,7 @@ import pandas as pd
 
 from safemil.errors import UserError
 from safemil.tables.cells import Markup
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
+from safemil.tables.document import Document, Section, TableRun
 
 TARGET_TABLE = Path(__file__).resolve().parents[2] / "config" / "behavior_targets.tsv"
 TAB = "\t"
@@ -26,6 +25,9 @@ LEAST_PREFERRED = 100
 LEAST_TRAINING_SEEDS = 2
 # Preferred trajectories that earn less, relative to the reference, would be merely slow.
 LEAST_PREFERRED_RETURN_SHARE = 0.5
+_INTRODUCTION = """\
+Found, then the target. Return and cost are undiscounted sums over an episode; the reference acts by its mean
+action. Collecting time is wall time of one core."""
 
 
 class Target(NamedTuple):
@@ -121,21 +123,16 @@ def make(
     source_cards: Sequence[Path],
     split_cards: Sequence[Path],
     targets: Path,
-    *,
     tasks: Sequence[str],
 ) -> Document:
     """Return the table of all tasks; files are in their order."""
     cards = zip(behavior_cards, policies, source_cards, split_cards, strict=True)
     files = {task: TaskFiles(*each) for task, each in zip(tasks, cards, strict=True)}
-    return overview_document(files, read_targets(targets))
+    return document(files, read_targets(targets))
 
 
-def overview_document(files: Mapping[str, TaskFiles], targets: Mapping[str, Target]) -> Document:
+def document(files: Mapping[str, TaskFiles], targets: Mapping[str, Target]) -> Document:
     """Return the table with one column per task.
-
-    Args:
-        files: of each task.
-        targets: of each task.
 
     Raises:
         UserError: a task has no targets.
@@ -146,22 +143,17 @@ def overview_document(files: Mapping[str, TaskFiles], targets: Mapping[str, Targ
     columns = {task: _column(task, each, targets[task]) for task, each in files.items()}
     names = list(next(iter(columns.values())))
     rows = [[name.strip(), *(columns[task][name] for task in files)] for name in names]
-    frame = pd.DataFrame(rows, columns=["quantity", *files]).map(lambda text: text.replace("**", ""))
+    section = Section(
+        columns=["", *map(Markup, files)],
+        rows=[list(map(Markup, row)) for row in rows],
+        rule=f"| {' | '.join(['---'] * (1 + len(files)))} |",
+    )
     return Document(
-        name="data_overview",
-        title="The collected data",
-        frame=frame,
-        sections=[
-            Section(
-                columns=["", *map(Markup, files)],
-                rows=[list(map(Markup, row)) for row in rows],
-                rule=f"| {' | '.join(['---'] * (1 + len(files)))} |",
-            )
-        ],
-        introduction=(
-            "Found, then the target. Return and cost are undiscounted sums over an episode; the reference "
-            "acts by its mean\naction. Collecting time is wall time of one core."
-        ),
+        "data_overview",
+        "The collected data",
+        pd.DataFrame(rows, columns=["quantity", *files]).map(lambda text: text.replace("**", "")),
+        [section],
+        introduction=_INTRODUCTION,
         made_from="the cards of data and behaviour policies",
     )
 

@@ -10,8 +10,29 @@ from pathlib import Path
 import pandas as pd
 
 from safemil.files import csv_text, write_text
+from safemil.rollouts.settings import EvaluationSettings
 from safemil.tables import latex, markdown
 from safemil.tables.cells import Cell, Row
+
+
+@dataclass(frozen=True)
+class TableRun:
+    """A run as far as tables state it or compute with its settings; `name` is its scale, such as `quick`."""
+
+    name: str
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    custom_methods: tuple[str, ...] = ()
+
+    @property
+    def limit(self) -> float:
+        """Return the cost limit."""
+        return self.evaluation.cost_limit
+
+    @property
+    def bootstrap(self) -> dict[str, int]:
+        """Return the settings of the bootstrap as arguments."""
+        settings = self.evaluation
+        return {"n_resamples": settings.bootstrap_resamples, "bootstrap_seed": settings.bootstrap_seed}
 
 
 @dataclass(frozen=True)
@@ -20,12 +41,12 @@ class Section:
 
     Attributes:
         heading: in Markdown; empty where the document has one section.
-        text: a paragraph above the table.
-        points: a list above the table; without a table LaTeX has it among its remarks.
         columns: heads; none where there is no table.
         rows: cells, as many as heads.
+        text: a paragraph above the table.
+        points: a list above the table; without a table LaTeX has it among its remarks.
         note: a paragraph below the table.
-        caption: what LaTeX calls the table; followed by run and source, budget, text, points and note.
+        caption: of the table in LaTeX, if not the heading; run, budget, text, points and note follow.
         key: ends the label in LaTeX, `tab:{document}-{key}`; empty where the document has one section.
         paper_columns: shorter heads for LaTeX, where they are needed.
         alignment: of the columns in LaTeX, where it is not the usual.
@@ -34,10 +55,10 @@ class Section:
     """
 
     heading: str = ""
-    text: str = ""
-    points: Sequence[str] = ()
     columns: Sequence[Cell] = ()
     rows: Sequence[Row] = ()
+    text: str = ""
+    points: Sequence[str] = ()
     note: str = ""
     caption: str = ""
     key: str = ""
@@ -56,8 +77,8 @@ class Document:
         title: followed by run and source.
         frame: every number, for the CSV.
         sections: tables and lists, in order.
-        run_name: the scale of the run, such as `quick` or `paper`; empty for what is of no run.
-        source: of the data; empty where the budget or nothing names it.
+        run: name of the run; empty for what is of no run.
+        source: of the data; empty where nothing or only the budget names it.
         budget: sentences on source, seeds, episodes and steps; below the title, and in each caption in LaTeX.
         introduction: what else stands below the title; among the remarks in LaTeX.
         legend: sentences that explain the cells.
@@ -70,7 +91,7 @@ class Document:
     title: str
     frame: pd.DataFrame = field(repr=False)
     sections: Sequence[Section]
-    run_name: str = ""
+    run: str = ""
     source: str = ""
     budget: str = ""
     introduction: str = ""
@@ -78,6 +99,11 @@ class Document:
     notes: Sequence[str] = ()
     made_from: str = ""
     caption_end: str = ""
+
+
+def sentences(text: str) -> list[str]:
+    """Return the paragraphs of a text, each as one line."""
+    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
 
 
 def to_markdown(document: Document) -> str:
@@ -93,7 +119,7 @@ def to_markdown(document: Document) -> str:
 
 
 def _title(document: Document) -> str:
-    named = {"run": document.run_name, "source": document.source}
+    named = {"run": document.run, "source": document.source}
     facts = ", ".join(f"{name} `{value}`" for name, value in named.items() if value)
     if document.title.endswith("?"):
         return f"{document.title} {facts[:1].upper()}{facts[1:]}"
@@ -108,8 +134,8 @@ def _blocks(section: Section) -> Iterator[str]:
     yield markdown.escape(section.note)
 
 
-def _list(heading: str, sentences: Sequence[str]) -> list[str]:
-    return [f"## {heading}", markdown.bullets(sentences)] if sentences else []
+def _list(heading: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {heading}", markdown.bullets(lines)] if lines else []
 
 
 def to_latex(document: Document) -> str:
@@ -117,25 +143,24 @@ def to_latex(document: Document) -> str:
     origin = f"Generated from {document.made_from}; needs" if document.made_from else "Needs"
     lines, remarks = [f"% {origin} \\usepackage{{booktabs}}."], [document.introduction]
     for section in document.sections:
-        if not section.columns:
+        if section.columns:
+            lines += ["", *_table(document, section)]
+        else:
             remarks += section.points
-            continue
-        lines += ["", *_table(document, section)]
     remarks += [*document.legend, *document.notes]
     return "\n".join([*lines, "", *latex.items(filter(None, remarks)), ""])
 
 
 def _table(document: Document, section: Section) -> Iterator[str]:
-    run = f"run {document.run_name}" if document.run_name else ""
+    run = f"run {document.run}" if document.run else ""
     source = f"source {document.source}" if document.source and not document.budget else ""
-    what = ", ".join(filter(None, [section.caption or document.title, run, source]))
+    what = ", ".join(filter(None, [section.caption or section.heading or document.title, run, source]))
     stated = [document.budget, section.text, *section.points, section.note, document.caption_end]
-    label = "-".join(filter(None, ["tab:" + document.name, section.key])).replace("_", "-")
     return latex.table(
         section.paper_columns or section.columns,
         section.rows,
         caption=" ".join(filter(None, [f"{what}.", *stated])),
-        label=label,
+        label="-".join(filter(None, ["tab:" + document.name, section.key])).replace("_", "-"),
         alignment=section.alignment,
         stacked=section.stacked,
     )

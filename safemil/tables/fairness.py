@@ -6,11 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from safemil.records.training_records import RunRecord, record_frame
+from safemil.records.training_records import ProgramRecord, RunRecord, record_frame
 from safemil.statistics.fairness import CELL, budget_sentences, fairness_table, number
 from safemil.tables.captions import sources_of
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
+from safemil.tables.document import Document, Section, TableRun, sentences
 from safemil.tables.text import row_name
 
 BUDGET_HEADER = [
@@ -21,53 +20,48 @@ NETWORK_HEADER = ["method", "network", "layers", "parameters", "gradient steps",
 NOT_RECORDED = "n/a"
 KINDS = {"program": "external program"}
 
-LEGEND = (
-    f"Every number is read off the records of the runs; {NOT_RECORDED} where there is none. Ranges are over "
-    "tasks and seeds.",
-    "Runs: tasks × seeds, and their number where it is not the product. Steps before: gradient steps of "
-    "other networks before the policy's first. Transitions per step: unlabelled ones in each gradient step "
-    "of the policy. Rate × steps: the policy's learning rate at the start times its steps. Clip: largest "
-    "gradient norm of each network.",
-    "Seconds and memory: median (range). Wall time of the training loop, pretraining included, on whatever "
-    "machine and beside whatever else ran: an order of magnitude, no benchmark. Peak resident memory as "
-    f"sampled by Snakemake; {NOT_RECORDED} where a job was too short for it.",
-    "Layers: inputs × outputs of each linear layer; inputs and outputs differ between tasks. Rate: learning "
-    "rate at the start. Decay: AdamW's weight decay.",
-)
+LEGEND = sentences(f"""
+Every number is read off the records of the runs; {NOT_RECORDED} where there is none. Ranges are over tasks
+and seeds.
+
+Runs: tasks × seeds, and their number where it is not the product. Steps before: gradient steps of other
+networks before the policy's first. Transitions per step: unlabelled ones in each gradient step of the policy.
+Rate × steps: the policy's learning rate at the start times its steps. Clip: largest gradient norm of each
+network.
+
+Seconds and memory: median (range). Wall time of the training loop, pretraining included, on whatever machine
+and beside whatever else ran: an order of magnitude, no benchmark. Peak resident memory as sampled by
+Snakemake; {NOT_RECORDED} where a job was too short for it.
+
+Layers: inputs × outputs of each linear layer; inputs and outputs differ between tasks. Rate: learning rate at
+the start. Decay: AdamW's weight decay.
+""")
 
 
-def make(run: TableRun, records: Iterable[tuple[RunRecord, float]]) -> Document:
+def make(run: TableRun, records: Iterable[tuple[RunRecord | ProgramRecord, float]]) -> Document:
     """Return the table of the records of all runs, each with its peak memory in MB."""
-    return fairness_document(record_frame(records), run_name=run.name)
+    return document(run, record_frame(records))
 
 
-def fairness_document(records: pd.DataFrame, *, run_name: str) -> Document:
-    """Return both tables, of budgets and of networks; differences in words come first.
-
-    Args:
-        records: as from `record_frame`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-    """
-    table = fairness_table(records)
+def document(run: TableRun, records: pd.DataFrame) -> Document:
+    """Return tables of budgets and networks, from `record_frame`; differences in words come first."""
+    table, columns = fairness_table(records), r"llp{0.35\textwidth}rrrr"
+    budget = Section("Budget", BUDGET_HEADER, budget_rows(table), caption="Budget of each method")
+    networks = Section(
+        "Networks",
+        NETWORK_HEADER,
+        network_rows(table),
+        caption="Networks of each method",
+        key="networks",
+        alignment=columns,
+    )
+    differences = Section("Equal and not equal", points=budget_sentences(records))
     return Document(
-        name="fairness",
-        title="What each method was given",
-        frame=table,
-        sections=[
-            Section("Equal and not equal", points=budget_sentences(records)),
-            Section(
-                "Budget", columns=BUDGET_HEADER, rows=budget_rows(table), caption="Budget of each method"
-            ),
-            Section(
-                "Networks",
-                columns=NETWORK_HEADER,
-                rows=network_rows(table),
-                caption="Networks of each method",
-                key="networks",
-                alignment=r"llp{0.35\textwidth}rrrr",
-            ),
-        ],
-        run_name=run_name,
+        "fairness",
+        "What each method was given",
+        table,
+        [differences, budget, networks],
+        run=run.name,
         source=sources_of(table),
         legend=LEGEND,
         made_from="the run records",

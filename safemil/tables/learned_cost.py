@@ -12,8 +12,7 @@ from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.statistics.learned_cost import learned_cost_table
 from safemil.tables.captions import sources_of
 from safemil.tables.cells import Estimate, Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
+from safemil.tables.document import Document, Section, TableRun, sentences
 from safemil.tables.text import REASONS, TOO_FEW, UNDEFINED, estimate, row_name
 
 HEADER = [
@@ -22,44 +21,48 @@ HEADER = [
 ]
 
 
+_LEGEND = f"""
+How well a learned cost orders steps and episodes that no method has seen; true costs enter here only. After
+{{steps}} gradient steps.
+
+Cells: mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. All seeds are scored
+on the same held-out episodes; what another draw of them would change is not included.
+
+Held out, all: at most {SET_SIZE} trajectories of the source, drawn at random from those that are neither in
+D_N nor in D_U, filtered ones included. Classes: at most half as many from each of the two classes of the
+split, preferred and non-preferred, of which D_N and D_U are made.
+
+Step AUROC: learned cost of a step, for true cost above 0; step rank corr.: Spearman's, with the true cost of
+the step. Episode AUROC: mean learned cost of an episode, for a true cost above {{limit:g}} (unsafe); episode
+rank corr.: Spearman's, of the sum of the learned cost with the true one. Ties count half. AUROC 0.5 and
+correlation 0 are chance.
+
+A rank correlation with costs of 0 and 1, a share p of them 1, is at most the square root of 3 p (1 − p) where
+no two learned costs are equal: it is low by nature where costs are rare.
+"""
+
+
 def make(run: TableRun, scores: pd.DataFrame) -> Document:
     """Return the table of the scores of all learned costs."""
-    settings = run.evaluation
-    table = learned_cost_table(
-        scores, n_resamples=settings.bootstrap_resamples, bootstrap_seed=settings.bootstrap_seed
-    )
-    return learned_cost_document(table, run_name=run.name, cost_limit=settings.cost_limit)
+    return document(run, learned_cost_table(scores, **run.bootstrap))
 
 
-def learned_cost_document(table: pd.DataFrame, *, run_name: str, cost_limit: float) -> Document:
-    """Return the table as a document with a section per task.
-
-    Args:
-        table: as from `learned_cost_table`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        cost_limit: the limit that the runs were scored with, stated in the legend.
-    """
+def document(run: TableRun, table: pd.DataFrame) -> Document:
+    """Return a table as from `learned_cost_table` with a section per task."""
     title = "What the learned cost knows"
-    return Document(
-        name="learned_cost",
-        title=title,
-        frame=table,
-        sections=[
-            Section(
-                heading=task_display(str(task)),
-                caption=f"{title} on {task_display(str(task))}",
-                key=str(task),
-                columns=HEADER,
-                rows=[_row(row) for row in rows.to_dict("records")],
-                note=f"Held out, {_counts(rows)}",
-            )
-            for task, rows in table.groupby("task", sort=False)
-        ],
-        run_name=run_name,
-        source=sources_of(table),
-        legend=list(_legend(table, cost_limit)),
-        made_from="the scores of each run",
-    )
+    sections = [
+        Section(
+            heading=task_display(str(task)),
+            columns=HEADER,
+            rows=[_row(row) for row in rows.to_dict("records")],
+            note=f"Held out, {_counts(rows)}",
+            caption=f"{title} on {task_display(str(task))}",
+            key=str(task),
+        )
+        for task, rows in table.groupby("task", sort=False)
+    ]
+    said = {"run": run.name, "source": sources_of(table), "made_from": "the scores of each run"}
+    return Document("learned_cost", title, table, sections, legend=list(_legend(table, run.limit)), **said)
 
 
 def _row(row: Mapping[Hashable, Any]) -> Row:
@@ -83,32 +86,9 @@ def _counts(table: pd.DataFrame) -> str:
     return "; ".join(parts) + "."
 
 
-def _legend(table: pd.DataFrame, cost_limit: float) -> Iterator[str]:
+def _legend(table: pd.DataFrame, limit: float) -> Iterator[str]:
     steps = " and ".join(f"{step:,}" for step in sorted(table["step"].unique()))
-    yield (
-        "How well a learned cost orders steps and episodes that no method has seen; true costs enter here "
-        f"only. After {steps} gradient steps."
-    )
-    yield (
-        f"Cells: mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. All "
-        "seeds are scored on the same held-out episodes; what another draw of them would change is not "
-        "included."
-    )
-    yield (
-        f"Held out, all: at most {SET_SIZE} trajectories of the source, drawn at random from those that are "
-        "neither in D_N nor in D_U, filtered ones included. Classes: at most half as many from each of the "
-        "two classes of the split, preferred and non-preferred, of which D_N and D_U are made."
-    )
-    yield (
-        "Step AUROC: learned cost of a step, for true cost above 0; step rank corr.: Spearman's, with the "
-        "true cost of the step. Episode AUROC: mean learned cost of an episode, for a true cost above "
-        f"{cost_limit:g} (unsafe); episode rank corr.: Spearman's, of the sum of the learned cost with the "
-        "true one. Ties count half. AUROC 0.5 and correlation 0 are chance."
-    )
-    yield (
-        "A rank correlation with costs of 0 and 1, a share p of them 1, is at most the square root of "
-        "3 p (1 − p) where no two learned costs are equal: it is low by nature where costs are rare."
-    )
+    yield from sentences(_LEGEND.format(steps=steps, limit=limit))
     if (table["n_seeds"] < MINIMUM_SEEDS).any():
         yield REASONS[TOO_FEW]
     if table[SCORES].isna().any(axis=None):

@@ -1,12 +1,10 @@
 """The table of learning curves: which have levelled off, task by task and over tasks."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from safemil.catalogue import task_display
-from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.curves import QUANTITIES
 from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.levelling import (
@@ -19,10 +17,30 @@ from safemil.statistics.levelling import (
 )
 from safemil.tables.captions import sources_of
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.learning_curves_over_tasks import over_tasks_sections
-from safemil.tables.request import TableRun
+from safemil.tables.document import Document, Section, TableRun, sentences
+from safemil.tables.learning_curves_over_tasks import sections_over_tasks
 from safemil.tables.text import row_name
+
+_LEGEND = f"""
+Each point of a curve: {{episodes}} episodes per seed, on the same environment seeds at every point and for
+every method. Return and cost: undiscounted sums per episode, means over seeds.
+
+Change: mean over the points of the last quarter of a curve minus that over the quarter before, per seed; mean
+over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. Fewer than {MINIMUM_POINTS}
+points have no quarters.
+
+Tolerance: {{tolerance:g}} of the return's distance between random actions and the constrained reference;
+{{tolerance:g}} of the cost limit of {{limit:g}}, or of the mean cost over both quarters where that is larger.
+
+{LEVEL.capitalize()}: the whole interval of the change lies within the tolerance. Rising or falling: the
+change is beyond it and its interval excludes 0. {UNCLEAR.capitalize()}: neither.
+
+Levelled off: yes where return and cost are level, no where one of them rises or falls, otherwise
+{CANNOT_TELL}.
+
+The learning rate falls to 0 over the given budget, so every curve slows down towards its end. A level end
+says that this training is over, not that a longer one would bring nothing.
+"""
 
 HEADER = [
     *["method", "kind", "levelled off"],
@@ -66,70 +84,31 @@ def _quantity_cells(row: dict[Any, Any], quantity: str) -> list[str]:
 
 def make(run: TableRun, curves: pd.DataFrame, episodes: pd.DataFrame) -> Document:
     """Return the table of the episodes of all curves, with the final episodes for the references."""
-    settings = run.evaluation
-    table = levelling_table(curves, episodes, settings)
-    over_tasks = levelling_over_tasks(curves, episodes, settings)
-    return learning_curves_document(table, over_tasks, run_name=run.name, settings=settings)
+    given = (curves, episodes, run.evaluation)
+    return document(run, levelling_table(*given), levelling_over_tasks(*given))
 
 
-def learning_curves_document(
-    table: pd.DataFrame, over_tasks: pd.DataFrame, *, run_name: str, settings: EvaluationSettings
-) -> Document:
-    """Return the table as a document with a section per task and one over tasks.
-
-    Args:
-        table: as from `levelling_table`.
-        over_tasks: as from `levelling_over_tasks`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        settings: those the table was made with.
-    """
+def document(run: TableRun, table: pd.DataFrame, over_tasks: pd.DataFrame) -> Document:
+    """Return tables as from `levelling_table`, by task, and `levelling_over_tasks` as one document."""
     sections = [
         Section(
             heading=task_display(str(task)),
-            caption=f"Ends of the learning curves on {task_display(str(task))}",
-            key=str(task),
             columns=HEADER,
             rows=_rows(rows),
+            caption=f"Ends of the learning curves on {task_display(str(task))}",
+            key=str(task),
         )
         for task, rows in table.groupby("task", sort=False)
     ]
-    return Document(
-        name="learning_curves",
-        title="Have the learning curves levelled off?",
-        frame=table,
-        sections=[*sections, *over_tasks_sections(over_tasks, settings)],
-        run_name=run_name,
-        source=sources_of(table),
-        legend=list(_legend(table, settings)),
-        made_from="the episodes of the learning curves",
-    )
-
-
-def _legend(table: pd.DataFrame, settings: EvaluationSettings) -> Iterator[str]:
     episodes = " or ".join(str(n) for n in sorted(table["n_episodes"].unique()))
-    yield (
-        f"Each point of a curve: {episodes} episodes per seed, on the same environment seeds at every "
-        "point and for every method. Return and cost: undiscounted sums per episode, means over seeds."
-    )
-    yield (
-        "Change: mean over the points of the last quarter of a curve minus that over the quarter before, "
-        f"per seed; mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. "
-        f"Fewer than {MINIMUM_POINTS} points have no quarters."
-    )
-    yield (
-        f"Tolerance: {settings.level_tolerance:g} of the return's distance between random actions and the "
-        f"constrained reference; {settings.level_tolerance:g} of the cost limit of {settings.cost_limit:g}, "
-        "or of the mean cost over both quarters where that is larger."
-    )
-    yield (
-        f"{LEVEL.capitalize()}: the whole interval of the change lies within the tolerance. Rising or "
-        f"falling: the change is beyond it and its interval excludes 0. {UNCLEAR.capitalize()}: neither."
-    )
-    yield (
-        "Levelled off: yes where return and cost are level, no where one of them rises or falls, otherwise "
-        f"{CANNOT_TELL}."
-    )
-    yield (
-        "The learning rate falls to 0 over the given budget, so every curve slows down towards its end. A "
-        "level end says that this training is over, not that a longer one would bring nothing."
+    tolerance = run.evaluation.level_tolerance
+    return Document(
+        "learning_curves",
+        "Have the learning curves levelled off?",
+        table,
+        [*sections, *sections_over_tasks(run, over_tasks)],
+        run=run.name,
+        source=sources_of(table),
+        legend=sentences(_LEGEND.format(episodes=episodes, tolerance=tolerance, limit=run.limit)),
+        made_from="the episodes of the learning curves",
     )

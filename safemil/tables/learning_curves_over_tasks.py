@@ -4,14 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.curves import QUANTITIES
 from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.levelling import levelling_over_tasks
 from safemil.tables.captions import sources_of
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
+from safemil.tables.document import Document, Section, TableRun
 from safemil.tables.text import row_name
 
 HEADER = [
@@ -43,23 +41,12 @@ def _share_cells(row: dict[Any, Any], quantity: str) -> list[str]:
 def make(run: TableRun, curves: pd.DataFrame, episodes: pd.DataFrame) -> Document:
     """Return the table of the episodes of all curves, with the final episodes for the references."""
     table = levelling_over_tasks(curves, episodes, run.evaluation)
-    return over_tasks_document(table, run_name=run.name, settings=run.evaluation)
-
-
-def over_tasks_document(table: pd.DataFrame, *, run_name: str, settings: EvaluationSettings) -> Document:
-    """Return the table as a document of one section; without one where no method has curves on several tasks.
-
-    Args:
-        table: as from `levelling_over_tasks`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        settings: those the table was made with.
-    """
     return Document(
-        name="learning_curves_over_tasks",
-        title="Have the learning curves levelled off, over all tasks?",
-        frame=table,
-        sections=over_tasks_sections(table, settings),
-        run_name=run_name,
+        "learning_curves_over_tasks",
+        "Have the learning curves levelled off, over all tasks?",
+        table,
+        sections_over_tasks(run, table),
+        run=run.name,
         source=sources_of(table),
         introduction="No method has curves on several tasks." if table.empty else "",
         legend=["The criterion and its words are those of the table of learning curves."],
@@ -67,18 +54,14 @@ def over_tasks_document(table: pd.DataFrame, *, run_name: str, settings: Evaluat
     )
 
 
-def over_tasks_sections(table: pd.DataFrame, settings: EvaluationSettings) -> list[Section]:
+def sections_over_tasks(run: TableRun, table: pd.DataFrame) -> list[Section]:
     """Return the section on all tasks together; none where no method has curves on several."""
     if table.empty:
         return []
     note = (
         "Change: mean over tasks and seeds, as a share of what the tolerance of a task is a share of "
         f"[{100 * CONFIDENCE:g} % percentile bootstrap interval; seeds are drawn anew within each task]; "
-        f"tolerance ±{settings.level_tolerance:g}. Opposite changes on two tasks cancel."
+        f"tolerance ±{run.evaluation.level_tolerance:g}. Opposite changes on two tasks cancel."
     )
     caption = "Changes at the end of the learning curves, over all tasks"
-    return [
-        Section(
-            "Over all tasks", columns=HEADER, rows=_rows(table), note=note, caption=caption, key="over-tasks"
-        )
-    ]
+    return [Section("Over all tasks", HEADER, _rows(table), note=note, caption=caption, key="over-tasks")]

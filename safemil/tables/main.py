@@ -6,84 +6,57 @@ import pandas as pd
 
 from safemil.catalogue import task_display
 from safemil.statistics.main_table import make_main_table
-from safemil.statistics.scores import COST_LIMIT, SCORES, reference_notes
-from safemil.tables.captions import (
-    budget_sentences,
-    custom_method_notes,
-    in_brackets,
-    partial_mark,
-    sources_of,
-)
+from safemil.tables import captions, text
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
-from safemil.tables.text import (
-    HEADINGS,
-    best_learners,
-    by_kind,
-    legend,
-    row_names,
-    score_estimates,
-    seeds_text,
-    share_text,
-)
+from safemil.tables.document import Document, Section, TableRun
 
 # Eight columns with their usual heads fit no page.
-_PAPER_HEADINGS = {**HEADINGS, "cvar20": "CVaR@20\N{THIN SPACE}%", "return_norm": "norm. return"}
+_PAPER_HEADINGS = {**text.HEADINGS, "cvar20": "CVaR@20\N{THIN SPACE}%", "return_norm": "norm. return"}
 
 
 def make(run: TableRun, episodes: pd.DataFrame) -> Document:
     """Return the main table of all episodes."""
-    table, limit = make_main_table(episodes, run.evaluation), run.evaluation.cost_limit
-    notes = reference_notes(table, cost_limit=limit) + custom_method_notes(run.custom_methods)
-    return main_document(table, run_name=run.name, notes=notes, cost_limit=limit)
+    table = make_main_table(episodes, run.evaluation)
+    return document(run, table, text.notes_of(table, run))
 
 
-def main_document(
-    table: pd.DataFrame, *, run_name: str, notes: Sequence[str] = (), cost_limit: float = COST_LIMIT
-) -> Document:
-    """Return the main table as a document that says its source, budget and rules.
-
-    Args:
-        table: as from `main_table` or, of the runs that are finished so far, `partial_table`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        notes: sentences without markup, such as those of `reference_notes`.
-        cost_limit: the limit that `main_table` was given, stated in the legend.
-    """
-    mark = in_brackets(partial_mark(table))
+def document(run: TableRun, table: pd.DataFrame, notes: Sequence[str] = ()) -> Document:
+    """Return a table as from `main_table` or `partial_table` with its source, budget and rules, and notes."""
+    mark, bold = captions.title_mark(table), text.best_learners(table, run.limit)
+    heads = [
+        ["method", "seeds", *names.values(), "within limit"] for names in (text.HEADINGS, _PAPER_HEADINGS)
+    ]
+    sections = [
+        Section(
+            heading=task_display(str(task)),
+            columns=heads[0],
+            rows=list(_rows(rows, bold[rows.index], run.limit)),
+            caption=f"Main comparison on {task_display(str(task))}{mark}",
+            key=str(task),
+            paper_columns=heads[1],
+            stacked=True,
+        )
+        for task, rows in table.groupby("task", sort=False)
+    ]
     return Document(
-        name="main",
-        title=f"Main comparison{mark}",
-        frame=table,
-        sections=list(_sections(table, mark, cost_limit)),
-        run_name=run_name,
-        source=sources_of(table),
-        budget=budget_sentences(table),
-        legend=legend(table, cost_limit),
+        "main",
+        f"Main comparison{mark}",
+        table,
+        sections,
+        run=run.name,
+        source=captions.sources_of(table),
+        budget=captions.budget_sentences(table),
+        legend=text.legend(table, run.limit),
         notes=notes,
         made_from="the episode rows",
         caption_end="Interval: 95\N{THIN SPACE}% percentile bootstrap over seeds.",
     )
 
 
-def _sections(table: pd.DataFrame, mark: str, cost_limit: float) -> Iterator[Section]:
-    bold = best_learners(table, cost_limit)
-    for task, rows in table.groupby("task", sort=False):
-        yield Section(
-            heading=task_display(str(task)),
-            caption=f"Main comparison on {task_display(str(task))}{mark}",
-            key=str(task),
-            columns=["method", "seeds", *(HEADINGS[score] for score in SCORES), "within limit"],
-            paper_columns=["method", "seeds", *(_PAPER_HEADINGS[score] for score in SCORES), "within limit"],
-            rows=list(_rows(rows, bold[rows.index], cost_limit)),
-            stacked=True,
-        )
-
-
-def _rows(rows: pd.DataFrame, bold: pd.Series, cost_limit: float) -> Iterator[Row]:
-    cells = zip(
-        rows.to_dict("records"), row_names(rows, cost_limit), score_estimates(rows, bold), strict=True
-    )
-    return by_kind(
-        (row["kind"], [name, seeds_text(row), *scores, share_text(row)]) for row, name, scores in cells
+def _rows(rows: pd.DataFrame, bold: pd.Series, limit: float) -> Iterator[Row]:
+    names, scores = text.row_names(rows, limit), text.score_estimates(rows, bold)
+    cells = zip(rows.to_dict("records"), names, scores, strict=True)
+    return text.by_kind(
+        (row["kind"], [name, text.seeds_text(row), *estimates, text.share_text(row)])
+        for row, name, estimates in cells
     )

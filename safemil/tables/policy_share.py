@@ -15,8 +15,7 @@ from safemil.data.hdf5 import read_outline
 from safemil.data.policy_share import PolicyShare, policy_share
 from safemil.data.split import SplitSettings
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
+from safemil.tables.document import Document, Section, TableRun, sentences
 from safemil.tables.text import UNDEFINED
 from safemil.tasks import get_task
 
@@ -24,19 +23,22 @@ HEADER = (
     *("task", "episodes", "policies", "share of the cost's variance"),
     *("preferred", "by policies of both", "non-preferred", "by policies of both"),
 )
-LEGEND = (
-    "Episodes and policies: of the whole collected file, whatever the split takes of it.",
-    "Share of the cost's variance: how much of the variance of episode costs the policy that acted explains. "
-    "1: it decides; 0: it does not matter. Unbiased in the number of policies (Kelley 1935). The rest is "
-    "layout, start and action noise.",
-    "Preferred, non-preferred: trajectories that D_N and D_U are drawn from. By policies of both: share of "
-    "them whose policy made trajectories of the other class too, among those that can be drawn.",
-    "Nothing here is estimated from a sample of runs, so there are no intervals; other policies would give "
-    "other numbers.",
-)
+LEGEND = sentences("""
+Episodes and policies: of the whole collected file, whatever the split takes of it.
+
+Share of the cost's variance: how much of the variance of episode costs the policy that acted explains. 1: it
+decides; 0: it does not matter. Unbiased in the number of policies (Kelley 1935). The rest is layout, start
+and action noise.
+
+Preferred, non-preferred: trajectories that D_N and D_U are drawn from. By policies of both: share of them
+whose policy made trajectories of the other class too, among those that can be drawn.
+
+Nothing here is estimated from a sample of runs, so there are no intervals; other policies would give other
+numbers.
+""")
 
 
-def make(run: TableRun, data: Sequence[Path], *, tasks: Sequence[str], settings: SplitSettings) -> Document:
+def make(run: TableRun, data: Sequence[Path], tasks: Sequence[str], settings: SplitSettings) -> Document:
     """Return the table of the collected file of each task, with the settings of the split.
 
     Raises:
@@ -46,18 +48,17 @@ def make(run: TableRun, data: Sequence[Path], *, tasks: Sequence[str], settings:
         policy_share(read_outline(path, task=get_task(task)), settings, task)
         for task, path in zip(tasks, data, strict=True)
     ]
-    return policy_share_document(shares, run_name=run.name)
+    return document(run, shares)
 
 
-def policy_share_document(shares: Sequence[PolicyShare], *, run_name: str) -> Document:
-    """Return the table as a document; `run_name` is the scale of the run, such as `quick` or `paper`."""
-    title = "How much of an episode's cost the policy that acted explains"
+def document(run: TableRun, shares: Sequence[PolicyShare]) -> Document:
+    """Return the shares of all tasks as a table."""
     return Document(
-        name="policy_share",
-        title=title,
-        frame=pd.DataFrame([asdict(share) for share in shares]),
-        sections=[Section(columns=HEADER, rows=list(_rows(shares)))],
-        run_name=run_name,
+        "policy_share",
+        "How much of an episode's cost the policy that acted explains",
+        pd.DataFrame([asdict(share) for share in shares]),
+        [Section(columns=HEADER, rows=list(_rows(shares)))],
+        run=run.name,
         source="collected",
         legend=LEGEND,
         made_from="the collected files",

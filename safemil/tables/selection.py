@@ -8,51 +8,53 @@ import numpy as np
 import pandas as pd
 
 from safemil.catalogue import method_label, method_order, task_display
+from safemil.statistics import selection
 from safemil.statistics.avoided_cost import FEW_SEEDS, read_separability_table
-from safemil.statistics.selection import (
-    MINIMUM_METHODS,
-    PERMUTATIONS,
-    PREDICTORS,
-    Key,
-    last_shares,
-    rank_correlations,
-    selection_table,
-)
+from safemil.statistics.selection import MINIMUM_METHODS, PERMUTATIONS, PREDICTORS, rank_correlations
 from safemil.tables.captions import amount, sources_of
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
-from safemil.tables.text import TOO_FEW, UNDEFINED, avoided_estimate
+from safemil.tables.document import Document, Section, TableRun, sentences
+from safemil.tables.separability import avoided_estimate
+from safemil.tables.text import TOO_FEW, UNDEFINED
+
+_LEGEND = f"""
+Means over {{seeds}} after {{steps}}. Tasks are in the order of the table of separability.
+
+Episode AUROC: how well the learned cost tells unsafe from safe episodes among held-out trajectories of the
+two classes of the data. 0.5 is chance, 1 without an error.
+
+Share left: effective share of the unlabelled trajectories that the weights leave to be imitated, at the end
+of training. 1: no selection; the share of preferred trajectories would be left by weights that take these and
+no others.
+
+Cost avoided: (C_BC − C) / (C_BC − C_BC-Safe), as in the table of separability; 0: as costly as BC-Unlabeled,
+1: as BC-Safe.
+
+Rank correlation: Spearman's over the methods of a task, averaged over tasks with at least {MINIMUM_METHODS}
+methods; p from {PERMUTATIONS:,} permutations of the methods within tasks, two-sided. A description of these
+methods, and no proof of a cause.
+"""
 
 
-def make(run: TableRun, separability: Path, logs: Mapping[Key, Path], learned: pd.DataFrame) -> Document:
+def make(
+    run: TableRun, separability: Path, logs: Mapping[selection.Key, Path], learned: pd.DataFrame
+) -> Document:
     """Return the table, from separability.csv, the logs of the trainings and the scores of learned costs."""
-    table = selection_table(read_separability_table(separability), learned, last_shares(logs))
-    return selection_document(table, run_name=run.name)
+    avoided, shares = read_separability_table(separability), selection.last_shares(logs)
+    return document(run, selection.selection_table(avoided, learned, shares))
 
 
-def selection_document(table: pd.DataFrame, *, run_name: str) -> Document:
-    """Return the table as a document.
-
-    Args:
-        table: as from `selection_table`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-    """
-    ranks = rank_correlations(table)
+def document(run: TableRun, table: pd.DataFrame) -> Document:
+    """Return a table as from `selection_table`, a row per task and method."""
+    ranks, heads = rank_correlations(table), ["task", "method", *PREDICTORS.values(), "cost avoided"]
     return Document(
-        name="selection",
-        title="What is learned, what is left to imitate, and the cost avoided",
-        frame=table,
-        sections=[
-            Section(
-                columns=["task", "method", *PREDICTORS.values(), "cost avoided"],
-                rows=list(_rows(table, ranks)),
-                alignment="llrrr",
-            )
-        ],
-        run_name=run_name,
+        "selection",
+        "What is learned, what is left to imitate, and the cost avoided",
+        table,
+        [Section(columns=heads, rows=list(_rows(table, ranks)), alignment="llrrr")],
+        run=run.name,
         source=sources_of(table),
-        legend=list(_legend(table, ranks)),
+        legend=_legend(table, ranks),
         made_from="episode rows, learned costs and training logs",
     )
 
@@ -78,31 +80,11 @@ def _rank(row: Mapping[Any, Any]) -> str:
     return f"{row['mean_spearman']:z.2f} (p = {row['p_value']:.3f}, {row['n_tasks']} {tasks})"
 
 
-def _legend(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[str]:
+def _legend(table: pd.DataFrame, ranks: pd.DataFrame) -> list[str]:
     if table.empty:
-        yield "No finished method has a learned cost and logs the share that its weights leave."
-        return
-    yield (
-        f"Means over {amount(table['n_seeds'], 'seed')} after {amount(table['step'], 'gradient step')}. "
-        "Tasks are in the order of the table of separability."
-    )
-    yield (
-        "Episode AUROC: how well the learned cost tells unsafe from safe episodes among held-out "
-        "trajectories of the two classes of the data. 0.5 is chance, 1 without an error."
-    )
-    yield (
-        "Share left: effective share of the unlabelled trajectories that the weights leave to be imitated, "
-        "at the end of training. 1: no selection; the share of preferred trajectories would be left by "
-        "weights that take these and no others."
-    )
-    yield (
-        "Cost avoided: (C_BC − C) / (C_BC − C_BC-Safe), as in the table of separability; 0: as costly as "
-        "BC-Unlabeled, 1: as BC-Safe."
-    )
-    yield (
-        "Rank correlation: Spearman's over the methods of a task, averaged over tasks with at least "
-        f"{MINIMUM_METHODS} methods; p from {PERMUTATIONS:,} permutations of the methods within tasks, "
-        "two-sided. A description of these methods, and no proof of a cause."
-    )
+        return ["No finished method has a learned cost and logs the share that its weights leave."]
+    seeds, steps = amount(table["n_seeds"], "seed"), amount(table["step"], "gradient step")
+    lines = sentences(_LEGEND.format(seeds=seeds, steps=steps))
     if not (table["missing"] == "").all() or ranks["mean_spearman"].isna().any():
-        yield f"{UNDEFINED}: undefined. {TOO_FEW}: {FEW_SEEDS}."
+        lines.append(f"{UNDEFINED}: undefined. {TOO_FEW}: {FEW_SEEDS}.")
+    return lines

@@ -1,6 +1,6 @@
 """Separability of the data beside the cost avoided: the most separable task first, a column per learner."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,54 +8,51 @@ import numpy as np
 import pandas as pd
 
 from safemil.catalogue import method_label, method_order, task_display
-from safemil.statistics.avoided_cost import (
-    FEW_SEEDS,
-    MINIMUM_TASKS,
-    NO_ROOM,
-    rank_correlations,
-    read_separability,
-    separability_table,
-)
+from safemil.statistics import avoided_cost
+from safemil.statistics.avoided_cost import FEW_SEEDS, MINIMUM_TASKS, NO_ROOM, rank_correlations
 from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.scores import seed_scores
 from safemil.tables.captions import amount, sources_of
-from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
-from safemil.tables.text import TOO_FEW, UNDEFINED, avoided_estimate
+from safemil.tables.cells import Estimate, Row
+from safemil.tables.document import Document, Section, TableRun, sentences
+from safemil.tables.text import TOO_FEW, UNDEFINED, estimate
+
+_LEGEND = f"""
+AUROC of pairs: how well a linear classifier tells pairs of non-preferred from pairs of preferred
+trajectories, one pair at a time, on trajectories that it was not trained on; from the data card. 0.5 is
+chance. The most separable task stands first.
+
+Cells: share of the avoidable cost that a method avoids, (C_BC − C) / (C_BC − C_BC-Safe), of mean costs over
+{{seeds}} after {{steps}} [{100 * CONFIDENCE:g} % percentile bootstrap interval over the seeds of all three].
+0: as costly as BC-Unlabeled; 1: as BC-Safe, which imitates the preferred trajectories alone. It says nothing
+of the return.
+
+Rank correlation: Spearman's, over the tasks for which the share is defined; p from all orders of the tasks,
+two-sided. Few tasks: a description, and no proof of a cause.
+"""
 
 
-def make(run: TableRun, episodes: pd.DataFrame, cards: Sequence[Path], *, tasks: Sequence[str]) -> Document:
+def make(run: TableRun, episodes: pd.DataFrame, cards: Sequence[Path], tasks: Sequence[str]) -> Document:
     """Return the table of these tasks; `cards` are the data cards of their splits."""
-    table = separability_table(
-        seed_scores(episodes[episodes["task"].isin(tasks)]),
-        read_separability(cards),
-        n_resamples=run.evaluation.bootstrap_resamples,
-        bootstrap_seed=run.evaluation.bootstrap_seed,
-    )
-    return separability_document(table, run_name=run.name)
+    seeds = seed_scores(episodes[episodes["task"].isin(tasks)])
+    measured = avoided_cost.read_separability(cards)
+    return document(run, avoided_cost.separability_table(seeds, measured, **run.bootstrap))
 
 
-def separability_document(table: pd.DataFrame, *, run_name: str) -> Document:
-    """Return the table as a document.
-
-    Args:
-        table: as from `separability_table`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-    """
+def document(run: TableRun, table: pd.DataFrame) -> Document:
+    """Return a table as from `separability_table`, a column per learner."""
     methods = sorted(table["method"].unique(), key=method_order)
+    names = [method_label(method).display for method in methods]
+    caption = "Separability of the data, and share of the avoidable cost avoided"
+    section = Section(
+        columns=["task", "AUROC of pairs", *names], rows=list(_rows(table, methods)), caption=caption
+    )
     return Document(
-        name="separability",
-        title="Separability of the data, and cost avoided",
-        frame=table,
-        sections=[
-            Section(
-                columns=["task", "AUROC of pairs", *(method_label(method).display for method in methods)],
-                rows=list(_rows(table, methods)),
-                caption="Separability of the data, and share of the avoidable cost avoided",
-            )
-        ],
-        run_name=run_name,
+        "separability",
+        "Separability of the data, and cost avoided",
+        table,
+        [section],
+        run=run.name,
         source=sources_of(table),
         legend=list(_legend(table)),
         made_from="the episode rows and the data cards",
@@ -67,8 +64,14 @@ def _rows(table: pd.DataFrame, methods: Sequence[str]) -> Iterator[Row]:
         by_method = {row["method"]: row for row in rows.to_dict("records")}
         cells = [avoided_estimate(by_method[method]) if method in by_method else "" for method in methods]
         yield [task_display(str(task)), _auroc(rows["separability"].iloc[0]), *cells]
-    ranks = rank_correlations(table).to_dict("records")
-    yield ["rank correlation", "", *map(_rank, ranks)]
+    yield ["rank correlation", "", *map(_rank, rank_correlations(table).to_dict("records"))]
+
+
+def avoided_estimate(row: Mapping[Hashable, Any]) -> Estimate:
+    """Return the avoided share of a row of `separability_table`, or what stands where there is none."""
+    if row["missing"]:
+        return Estimate(TOO_FEW if row["missing"] == FEW_SEEDS else UNDEFINED)
+    return estimate(row, "avoided", digits=2)
 
 
 def _auroc(value: float) -> str:
@@ -83,21 +86,7 @@ def _rank(row: Mapping[Any, Any]) -> str:
 
 def _legend(table: pd.DataFrame) -> Iterator[str]:
     seeds, steps = amount(table["n_seeds"], "seed"), amount(table["step"], "gradient step")
-    yield (
-        "AUROC of pairs: how well a linear classifier tells pairs of non-preferred from pairs of preferred "
-        "trajectories, one pair at a time, on trajectories that it was not trained on; from the data card. "
-        "0.5 is chance. The most separable task stands first."
-    )
-    yield (
-        "Cells: share of the avoidable cost that a method avoids, (C_BC − C) / (C_BC − C_BC-Safe), of mean "
-        f"costs over {seeds} after {steps} [{100 * CONFIDENCE:g} % percentile bootstrap "
-        "interval over the seeds of all three]. 0: as costly as BC-Unlabeled; 1: as BC-Safe, which imitates "
-        "the preferred trajectories alone. It says nothing of the return."
-    )
-    yield (
-        "Rank correlation: Spearman's, over the tasks for which the share is defined; p from all orders of "
-        "the tasks, two-sided. Few tasks: a description, and no proof of a cause."
-    )
+    yield from sentences(_LEGEND.format(seeds=seeds, steps=steps))
     if (table["missing"] == NO_ROOM).any():
         yield f"{UNDEFINED}: {NO_ROOM}, or for a correlation fewer than {MINIMUM_TASKS} tasks."
     elif rank_correlations(table)["spearman"].isna().any():

@@ -8,11 +8,11 @@ import pandas as pd
 
 from safemil.catalogue import DEFAULT_VARIANT, Kind, method_label
 from safemil.references import SECOND_REFERENCE, constrained_reference_of
-from safemil.statistics.avoided_cost import FEW_SEEDS
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.statistics.scores import SCORES, second_reference_tasks
-from safemil.tables.captions import is_partial, oracle_sentence
+from safemil.statistics.scores import SCORES, reference_notes, second_reference_tasks
+from safemil.tables.captions import custom_method_notes, is_partial, oracle_sentence
 from safemil.tables.cells import Cell, Estimate, Group, Row
+from safemil.tables.document import TableRun, sentences
 
 MINIMUM_RETURN_NORM = 0.5
 TOO_FEW = f"n<{MINIMUM_SEEDS}"
@@ -21,7 +21,7 @@ UNDEFINED = "n/a"
 NOT_RUN = "not run"
 EMPTY = "—"
 
-HEADINGS: dict[str, str] = {
+HEADINGS = {
     "return": "return",
     "cost": "cost",
     "cvar20": "CVaR@20 %",
@@ -41,11 +41,28 @@ REASONS = {
     TOO_FEW: f"{TOO_FEW}: fewer than {MINIMUM_SEEDS} seeds, so no interval is computed.",
 }
 
-_BOLD = (
-    "Bold: the lowest cost among the learners of a task, in their default variants, if it is within the "
-    f"limit of {{:g}}; of learners whose normalised return is at least {MINIMUM_RETURN_NORM:g}. "
-    "Nothing is bold if no learner qualifies."
-)
+_LEGEND = f"""
+Cells: mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. The uncertainty of
+the references is not included; with few seeds the interval is too narrow (5 seeds cover the true mean in
+about 83 % of cases).
+
+Return and cost: undiscounted sums per episode. CVaR@20 %: mean of the costliest fifth of a seed's episodes.
+Normalised return: 0 = random actions, 1 = constrained reference. Cost − ref. and CVaR − ref.: difference to
+the constrained reference, here {{names}}.
+
+Within limit: share of episodes with a cost of at most {{limit:g}}.
+"""
+_BOLD = f"""
+Bold: the lowest cost among the learners of a task, in their default variants, if it is within the limit of
+{{limit:g}}; of learners whose normalised return is at least {MINIMUM_RETURN_NORM:g}. Nothing is bold if no
+learner qualifies.
+"""
+_PARTIAL = f"""
+A partial table, of the runs that are finished so far. 3 of 5: seeds that are finished, of those configured;
+{EMPTY}: none is. What is finished first is no random part of the whole.
+
+Nothing is bold: the best may be among what is missing.
+"""
 
 
 def best_learners(table: pd.DataFrame, cost_limit: float) -> pd.Series:
@@ -96,14 +113,9 @@ def missing_of(row: Mapping[Hashable, Any]) -> str:
 def estimate(
     row: Mapping[Hashable, Any], score: str, *, digits: int, missing: str = TOO_FEW, bold: bool = False
 ) -> Estimate:
-    """Return a score of a row with its interval; where there is none, with the reason.
+    """Return a score of a row with its interval, `{score}_low` and `{score}_high`, or the reason for none.
 
-    Args:
-        row: the score, and its interval by `{score}_low` and `{score}_high`.
-        score: its name; `value` stands for itself, low and high.
-        digits: decimals.
-        missing: why there is no interval if there is none.
-        bold: whether it is the best.
+    `value` is a score whose interval is `low` and `high`.
     """
     prefix = "" if score == "value" else f"{score}_"
     mean, low, high = row[score], row[f"{prefix}low"], row[f"{prefix}high"]
@@ -113,13 +125,6 @@ def estimate(
     if np.isnan(low):
         return Estimate(text, missing=missing, bold=bold)
     return Estimate(text, interval=f"{low:z.{digits}f}, {high:z.{digits}f}", bold=bold)
-
-
-def avoided_estimate(row: Mapping[Hashable, Any]) -> Estimate:
-    """Return the avoided share of a row of `separability_table`, or what stands where there is none."""
-    if row["missing"]:
-        return Estimate(TOO_FEW if row["missing"] == FEW_SEEDS else UNDEFINED)
-    return estimate(row, "avoided", digits=2)
 
 
 def by_kind(rows: Iterable[tuple[Kind, Sequence[Cell]]]) -> Iterator[Row]:
@@ -167,16 +172,8 @@ def _name_with_role(row: dict[Hashable, Any], second_reference_of: Sequence[str]
 def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
     """Return the sentences that explain the cells of a main table, without markup."""
     names = [method_label(constrained_reference_of(source)).display for source in table["source"].unique()]
-    lines = [
-        f"Cells: mean over seeds [{100 * CONFIDENCE:g} % percentile bootstrap interval over seeds]. "
-        "The uncertainty of the references is not included; with few seeds the interval is too narrow "
-        "(5 seeds cover the true mean in about 83 % of cases).",
-        "Return and cost: undiscounted sums per episode. CVaR@20 %: mean of the costliest fifth of a "
-        "seed's episodes. Normalised return: 0 = random actions, 1 = constrained reference. "
-        f"Cost − ref. and CVaR − ref.: difference to the constrained reference, here {', '.join(names)}.",
-        f"Within limit: share of episodes with a cost of at most {cost_limit:g}.",
-        *(_partial_legend() if is_partial(table) else [_BOLD.format(cost_limit)]),
-    ]
+    lines = sentences(_LEGEND.format(names=", ".join(names), limit=cost_limit))
+    lines += sentences(_PARTIAL if is_partial(table) else _BOLD.format(limit=cost_limit))
     finished = table[table["n_seeds"] > 0]
     if oracle_sentence(table):
         lines.append(f"{oracle_sentence(table)}: they stand apart and are never bold.")
@@ -188,9 +185,6 @@ def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
     return lines
 
 
-def _partial_legend() -> list[str]:
-    return [
-        "A partial table, of the runs that are finished so far. 3 of 5: seeds that are finished, of those "
-        f"configured; {EMPTY}: none is. What is finished first is no random part of the whole.",
-        "Nothing is bold: the best may be among what is missing.",
-    ]
+def notes_of(table: pd.DataFrame, run: TableRun) -> list[str]:
+    """Return what is to be said of the references of a main table and of the user's own methods."""
+    return reference_notes(table, cost_limit=run.limit) + custom_method_notes(run.custom_methods)

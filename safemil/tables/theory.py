@@ -6,47 +6,37 @@ import numpy as np
 import pandas as pd
 
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section
-from safemil.tables.request import TableRun
+from safemil.tables.document import Document, Section, TableRun, sentences
 from safemil.theory.bags import COST_LAWS, CostLaw
 from safemil.theory.settings import TheorySettings
 from safemil.theory.table import LEMMA, THEOREM, outside, theory_table
 
+_LEMMA = "Lemma 1: an unlabelled bag holds a preferred trajectory"
+_THEOREM = "Theorem 1: the non-preferred bag scores above the unlabelled one"
+_INTRODUCTION = """
+{n:,} bags or pairs of bags per row, seed {seed}. Formula: 1 − (1 − α)^K. Exact: what holds under the costs of
+the section, computed without drawing. Frequency: as drawn, with Clopper and Pearson's 95 % interval; of these
+about one in 20 misses by chance. The simultaneous level widens them so that with 95 % all of a section hold
+(Bonferroni). A tie does not count as above.
+"""
 
-def make(run: TableRun, *, settings: TheorySettings) -> Document:
+
+def make(run: TableRun, settings: TheorySettings) -> Document:
     """Draw bags, and return the table."""
-    return theory_document(theory_table(settings), run_name=run.name)
+    return document(run, theory_table(settings))
 
 
-def theory_document(table: pd.DataFrame, *, run_name: str, laws: Sequence[CostLaw] = COST_LAWS) -> Document:
-    """Return the table with a section per statement and law of costs, each saying what agrees.
-
-    Args:
-        table: as from `theory_table`.
-        run_name: the scale of the run, such as `quick` or `paper`.
-        laws: of costs, in order.
-    """
-    n, seed = table["n"].iloc[0], table["seed"].iloc[0]
-    lemma = "Lemma 1: an unlabelled bag holds a preferred trajectory"
-    theorem = "Theorem 1: the non-preferred bag scores above the unlabelled one"
-    sections = [_section(lemma, LEMMA, table[table["statement"] == LEMMA])]
+def document(run: TableRun, table: pd.DataFrame, laws: Sequence[CostLaw] = COST_LAWS) -> Document:
+    """Return a table as from `theory_table`, a section per statement and law of costs saying what agrees."""
+    sections = [_section(_LEMMA, LEMMA, table[table["statement"] == LEMMA])]
     for law in laws:
         rows = table[(table["statement"] == THEOREM) & (table["costs"] == law.name)]
-        key = f"{THEOREM}-{law.name}"
-        sections.append(_section(f"{theorem}, {law.display}", key, rows, law.description))
+        heading, key = f"{_THEOREM}, {law.display}", f"{THEOREM}-{law.name}"
+        sections.append(_section(heading, key, rows, law.description))
+    (said,) = sentences(_INTRODUCTION.format(n=table["n"].iloc[0], seed=table["seed"].iloc[0]))
+    title = "Lemma 1 and Theorem 1 by simulation"
     return Document(
-        name="theory",
-        title="Lemma 1 and Theorem 1 by simulation",
-        frame=table,
-        sections=sections,
-        run_name=run_name,
-        introduction=(
-            f"{n:,} bags or pairs of bags per row, seed {seed}. Formula: 1 − (1 − α)^K. Exact: what holds "
-            "under the costs of the section, computed without drawing. Frequency: as drawn, with Clopper and "
-            "Pearson's 95 % interval; of these about one in 20 misses by chance. The simultaneous level "
-            "widens them so that with 95 % all of a section hold (Bonferroni). A tie does not count as above."
-        ),
-        made_from="draws of bags",
+        "theory", title, table, sections, run=run.name, introduction=said, made_from="draws of bags"
     )
 
 
@@ -54,11 +44,10 @@ def _section(heading: str, key: str, rows: pd.DataFrame, description: str = "") 
     compared = ["exact"] if np.allclose(rows["exact"], rows["formula"]) else ["exact", "formula"]
     return Section(
         heading,
+        ["α", "K", "formula", "exact", "frequency [95 %]"],
+        list(_rows(rows)),
         text=description,
         points=[_agreement(rows, column) for column in compared],
-        columns=["α", "K", "formula", "exact", "frequency [95 %]"],
-        rows=list(_rows(rows)),
-        caption=heading,
         key=key,
         alignment="rrrrr",
         rule=f"|{'---:|' * 5}",

@@ -31,6 +31,7 @@ from safemil.plan.rules import (
     option,
     tracked,
 )
+from safemil.plan import inputs as plan_inputs
 from safemil.tables.entries import planned_tables, table_entries
 
 # The commands of the environment that runs snakemake, also where it was not activated.

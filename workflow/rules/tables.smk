@@ -23,7 +23,9 @@ for entry in TABLES.values():
 rule table:
     """Make one table: its numbers as CSV, and what they say in Markdown and LaTeX."""
     input:
-        lambda wildcards: TABLES[wildcards.table].files(PLAN, KEPT.data_files),
+        lambda wildcards: plan_inputs.files_of(
+            TABLES[wildcards.table].inputs(PLAN), KEPT.data_files
+        ),
     output:
         PLAN.table_files("{table}"),
     log:
