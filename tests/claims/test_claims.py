@@ -13,12 +13,13 @@ from safemil.claims.parts import DOES_NOT_HOLD, HOLDS, NOT_MEASURED, Bound, Clai
 from safemil.claims.report import decide_claims
 from safemil.claims.settings import ClaimsSettings
 from safemil.errors import UserError
+from safemil.files import csv_text, write_text
 from safemil.plan.ablation_cells import ablation_runs
 from safemil.plan.configuration import parse_config
 from safemil.plan.rules import CLAIMED_ABLATIONS
 from safemil.records.episodes import write_episodes
 from safemil.statistics.scores import main_table
-from safemil.tables.ablation import ablation_table, write_ablation_table
+from safemil.tables.ablation import ablation_table
 from safemil.tables.text import MINIMUM_RETURN_NORM
 from tests.claims.claims_by_hand import (
     BAGS,
@@ -503,7 +504,7 @@ def shipped_ablations(folder: Path, costs: Mapping[str, float]) -> ClaimInputs:
             parts += cell(task, method, costs[variant], variant=variant)
         rows = pd.concat(parts, ignore_index=True)
         points = ablation_table(main_table(rows, n_resamples=50), runs.points, runs.tasks)
-        written, *_ = write_ablation_table(points, folder, name, runs.ablation, run_name="x", cost_limit=25.0)
+        written = write_text(folder / f"ablation_{name}.csv", csv_text(points))
         rollouts = write_episodes(folder / f"{name}.parquet", rows)
         found[name] = read_ablation(name, written, rollouts, main, 25.0)
     return replace(inputs(pd.read_parquet(main)), ablations=found)

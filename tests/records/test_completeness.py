@@ -296,8 +296,8 @@ def test_an_ablation_needs_all_its_rows(project, lengths):
     asked = ["gather", gathered, *config, "--ablation", "h", "--output", folder / "again.parquet"]
     claims = ["claims", *config, "--episodes", folder / "all.parquet", "--directory", folder / "out"]
     claims += ["--ablation", "h", folder / "out" / "ablation_h.csv", gathered]
-    table, figure = (["table-ablation", "h", *given], "out"), (["figure-ablation", "h", *given], "figures")
-    commands = [asked, *([*command, folder / name] for command, name in (table, figure)), claims]
+    table = ["table", "ablation_h", *config, "--output", folder / "out", gathered]
+    commands = [asked, table, ["figure-ablation", "h", *given, folder / "figures"], claims]
     for command in commands:
         done = run(*command)
         assert done.exit_code == 0, done.exception
@@ -329,7 +329,7 @@ def test_learning_curves_need_all_their_rows(project, whole):
     ]
     commands = [
         ["gather", gathered, *config, "--curves", "--output", folder / "again.parquet"],
-        ["table-learning-curves", *given],
+        ["table", "learning_curves", *config, "--output", folder / "out", gathered, folder / "all.parquet"],
         ["figure-learning-curves", *given],
     ]
     for command in commands:
@@ -352,9 +352,9 @@ def test_what_is_asked_for_is_said_once_and_with_a_configuration(project):
 
 
 COMMANDS = {
-    "table": ["main.csv", "main.md", "main.tex"],
-    "table-per-task": ["per_task.csv", "per_task.md", "per_task.tex"],
-    "table-aggregate": ["aggregate.csv", "aggregate.md", "aggregate.tex"],
+    "table main": ["main.csv", "main.md", "main.tex"],
+    "table per_task": ["per_task.csv", "per_task.md", "per_task.tex"],
+    "table aggregate": ["aggregate.csv", "aggregate.md", "aggregate.tex"],
     "figure main": ["main.csv", "main.pdf", "main.png"],
     "figure plane": ["plane.csv", "plane.pdf", "plane.png"],
     "figure profiles": ["profiles.csv", "profiles.pdf", "profiles.png"],
@@ -365,8 +365,9 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_number_needs_all_rows(project, command, whole):
     folder, _ = project
-    given = ["--config", folder / "config.json", "--episodes", folder / "all.parquet"]
-    arguments = [*command.split(), *given, "--directory", folder / "out"]
+    config, episodes = ["--config", folder / "config.json"], folder / "all.parquet"
+    given = [episodes, "--output"] if "table" in command else ["--episodes", episodes, "--directory"]
+    arguments = [*command.split(), *config, *given, folder / "out"]
     done = run(*arguments)
     assert done.exit_code == 0, done.exception
     assert sorted(path.name for path in (folder / "out").iterdir()) == COMMANDS[command]
@@ -380,7 +381,7 @@ def test_every_number_needs_all_rows(project, command, whole):
 def test_claims_take_the_other_tables(project):
     folder, _ = project
     config = folder / "config.json"
-    assert run("theory", "--config", config, "--directory", folder).exit_code == 0
+    assert run("table", "theory", "--config", config, "--output", folder).exit_code == 0
     costs = learned_cost_table(score_rows("safemil", 0, [0.5] * 4, step=1000), n_resamples=50)
     costs.to_csv(folder / "learned_cost.csv", index=False, na_rep="NaN")
     others = ["--theory", folder / "theory.csv", "--learned-cost", folder / "learned_cost.csv"]

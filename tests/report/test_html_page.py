@@ -8,7 +8,7 @@ import pytest
 
 from safemil.errors import UserError
 from safemil.report.html_page import html_page, write_page
-from safemil.tables.plain import markdown_lines
+from safemil.tables import markdown
 
 
 class Reader(HTMLParser):
@@ -57,7 +57,7 @@ def test_columns_are_aligned_by_what_they_hold() -> None:
         ["BC *x* | <b>y</b>", "-3.1 (n<3)", "–", "1,200", "0.97", "99a0c0de"],
     ]
     header = ["method", "cost", "interval", "n", "change", "digest"]
-    reader = read("\n".join(["# A & B", "", *markdown_lines(header, rows)]))
+    reader = read(markdown.page("# A & B", markdown.table(header, rows)))
     assert reader.title == "A & B"
     kinds = [None, "figure", "figure", "figure", "figure", None]
     heads = [("th", kind, text) for kind, text in zip(kinds, header, strict=True)]
@@ -67,18 +67,17 @@ def test_columns_are_aligned_by_what_they_hold() -> None:
 
 def test_long_texts_are_not_figures() -> None:
     rows = [["1. A claim that goes on for more than one line of a phone."], ["2"]]
-    reader = read("\n".join(markdown_lines(["claim"], rows)))
+    reader = read(markdown.table(["claim"], rows))
     assert [kind for _, kind, _ in reader.cells] == ["long", "long", "long"]
 
 
 def test_a_column_without_text_is_not_one_of_figures() -> None:
-    reader = read("\n".join(markdown_lines(["a", "b"], [["1", ""], ["2", ""]])))
+    reader = read(markdown.table(["a", "b"], [["1", ""], ["2", ""]]))
     assert [kind for _, kind, _ in reader.cells] == ["figure", None] * 3
 
 
 def test_tables_are_told_apart() -> None:
-    first, second = markdown_lines(["a"], [["text"]]), markdown_lines(["b"], [["1"]])
-    reader = read("\n".join([*first, "", *second]))
+    reader = read(markdown.page(markdown.table(["a"], [["text"]]), markdown.table(["b"], [["1"]])))
     assert [kind for _, kind, _ in reader.cells] == [None, None, "figure", "figure"]
 
 

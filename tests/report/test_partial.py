@@ -95,7 +95,7 @@ def test_files_say_how_many_of_how_many(plan, tmp_path):
     grid = (tmp_path / "tables/per_task.md").read_text()
     assert grid.startswith("# Task by task (partial: 22 of 25 runs)")
     assert "| SafeMIL | 41.0 [40.0, 42.0] (3 of 3) | — (0 of 3) |" in grid
-    assert "| Random | 0.0 (n\\<3; 1 of 1) | 0.0 (n\\<3; 1 of 1) |" in grid
+    assert "| Random | 0.0 (one policy; 1 of 1) | 0.0 (one policy; 1 of 1) |" in grid
     for name in ("main", "per_task"):
         tex = (tmp_path / f"tables/{name}.tex").read_text()
         assert tex.isascii()

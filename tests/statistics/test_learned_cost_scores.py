@@ -7,7 +7,8 @@ import pytest
 from safemil.errors import UserError
 from safemil.learned_cost.rows import ROW_COLUMNS, SCORES, gather_rows, gather_traces, write_rows
 from safemil.statistics.learned_cost import TABLE_COLUMNS, learned_cost_table
-from safemil.tables.learned_cost import write_learned_cost_table
+from safemil.tables.document import TableRun, write_document
+from safemil.tables.learned_cost import document
 
 
 def score_rows(method, seed, values, *, held_out="all", missing=("", "", "", ""), **changes):
@@ -70,7 +71,7 @@ def test_undefined_scores_have_a_reason_and_few_seeds_no_interval(rows):
 
 def test_files(rows, tmp_path):
     table = learned_cost_table(rows)
-    written = write_learned_cost_table(table, tmp_path, run_name="quick_run", cost_limit=25.0)
+    written = write_document(document(TableRun("quick_run"), table), tmp_path)
     csv, markdown, latex = (path.read_text() for path in written)
     read = pd.read_csv(tmp_path / "learned_cost.csv", keep_default_na=False, na_values="NaN")
     pd.testing.assert_frame_equal(read, table, check_dtype=False)

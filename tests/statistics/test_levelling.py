@@ -25,9 +25,11 @@ from safemil.statistics.levelling import (
     levelling_table,
     verdict,
 )
-from safemil.tables.learning_curves import write_learning_curves_table
+from safemil.tables import learning_curves, learning_curves_over_tasks
+from safemil.tables.document import TableRun, to_markdown, write_document
 
 SETTINGS = EvaluationSettings(level_tolerance=0.1, cost_limit=25.0, bootstrap_resamples=2000)
+TINY = TableRun("tiny", SETTINGS)
 
 
 def curve(rows, method, seed, returns, costs, **changes):
@@ -262,9 +264,7 @@ def test_the_files_say_what_was_judged_and_how(rows, finals, tmp_path):
     curves = three_seeds(rows, returns, costs)
     over_tasks = levelling_over_tasks(curves, finals, SETTINGS)
     assert over_tasks.empty  # of one task
-    csv, csv_over_tasks, markdown = write_learning_curves_table(
-        table, over_tasks, tmp_path, run_name="tiny", settings=SETTINGS
-    )
+    csv, markdown, latex = write_document(learning_curves.document(TINY, table, over_tasks), tmp_path)
     assert pd.read_csv(csv)["return_change"].tolist() == [11]
     text = markdown.read_text()
     assert "run `tiny`, source `collected`" in text.lower()
@@ -273,20 +273,19 @@ def test_the_files_say_what_was_judged_and_how(rows, finals, tmp_path):
         assert f"| {cell} |" in row
     for words in ("5 episodes per seed", "0.1 of the return", "cost limit of 25", "learning rate falls to 0"):
         assert words in text
-    again = write_learning_curves_table(table, over_tasks, tmp_path / "b", run_name="tiny", settings=SETTINGS)
-    assert [path.read_bytes() for path in again] == [
-        path.read_bytes() for path in (csv, csv_over_tasks, markdown)
-    ]
+    again = write_document(learning_curves.document(TINY, table, over_tasks), tmp_path / "b")
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in (csv, markdown, latex)]
     assert "Over all tasks" not in text
 
 
-def test_the_section_over_tasks(rows, two_tasks, tmp_path):
+def test_the_section_over_tasks(rows, two_tasks):
     flat, up = [[50] * 4] * 3, [[10, 10, 20, 20]] * 3
     curves = curves_of_two_tasks(rows, (flat, up), (flat, up))
     tables = levelling_table(curves, two_tasks, SETTINGS), levelling_over_tasks(curves, two_tasks, SETTINGS)
-    _, csv, markdown = write_learning_curves_table(*tables, tmp_path, run_name="tiny", settings=SETTINGS)
-    assert pd.read_csv(csv)["n_seeds"].tolist() == [6]
-    section = markdown.read_text().split("## Over all tasks")[1]
+    alone = learning_curves_over_tasks.make(TINY, curves, two_tasks)
+    assert alone.frame["n_seeds"].tolist() == [6]
+    section = to_markdown(learning_curves.document(TINY, *tables)).split("## Over all tasks")[1]
+    assert section.split("## How to read it")[0] in to_markdown(alone)
     cells = "no | +0.000 [+0.000, +0.000] | level | +0.400 [+0.400, +0.400] | rising | 2 | 6 |"
     assert f"| BC-Unlabeled | learner | {cells}" in section
     assert "tolerance ±0.1" in section

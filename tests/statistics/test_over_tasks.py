@@ -24,8 +24,10 @@ from safemil.statistics.over_tasks import (
 )
 from safemil.statistics.profiles import N_THRESHOLDS, PROFILE_COLUMNS, performance_profiles
 from safemil.statistics.scores import SCORES, main_table, relative_seed_scores
-from safemil.tables.aggregate import best_aggregate, write_aggregate_table
-from safemil.tables.per_task import per_task_table, write_per_task_table
+from safemil.tables import aggregate, per_task
+from safemil.tables.aggregate import best_aggregate
+from safemil.tables.document import TableRun, write_document
+from safemil.tables.per_task import per_task_table
 from tests.claims.claims_by_hand import episodes
 
 SETTINGS = EvaluationSettings(bootstrap_resamples=300)
@@ -213,9 +215,8 @@ def test_bold_is_the_lowest_cost_of_a_safe_learner_with_a_return():
 
 @pytest.fixture
 def texts(tmp_path, scores, table):
-    paths = write_aggregate_table(
-        table, cells_of(scores), tmp_path / "new", run_name="quick_run", notes=["A_note."], cost_limit=25.0
-    )
+    made = aggregate.document(TableRun("quick_run"), table, cells_of(scores), ["A_note."])
+    paths = write_document(made, tmp_path / "new")
     assert [path.name for path in paths] == ["aggregate.csv", "aggregate.md", "aggregate.tex"]
     return [path.read_text(encoding="utf-8") for path in paths]
 
@@ -264,9 +265,8 @@ def test_latex_is_well_formed(texts):
 def test_reasons_are_printed(tmp_path):
     costs = {(task, "safemil"): 0 for task in TWO}
     scores = scores_of(costs, n_seeds=2)
-    paths = write_aggregate_table(
-        aggregate_table(scores, SETTINGS), cells_of(scores), tmp_path, run_name="x", notes=[], cost_limit=25.0
-    )
+    made = aggregate.document(TableRun("x"), aggregate_table(scores, SETTINGS), cells_of(scores))
+    paths = write_document(made, tmp_path)
     _, markdown, latex = (path.read_text(encoding="utf-8") for path in paths)
     assert (
         "no value, denominator not above 0: 100.00 / 0.00 on Swimmer-Velocity, 100.00 / 0.00 on" in markdown
@@ -320,7 +320,7 @@ def test_the_grid_of_tasks_is_the_main_table(main):
 
 
 def test_the_grid_as_text(main, tmp_path):
-    paths = write_per_task_table(main, tmp_path, run_name="quick", notes=["Note."], cost_limit=25.0)
+    paths = write_document(per_task.document(TableRun("quick"), main, ["Note."]), tmp_path)
     assert [path.name for path in paths] == ["per_task.csv", "per_task.md", "per_task.tex"]
     _, markdown, latex = (path.read_text(encoding="utf-8") for path in paths)
     lines = markdown.splitlines()
@@ -336,7 +336,7 @@ def test_the_grid_as_text(main, tmp_path):
     assert rows[2].startswith("| SafeMIL | **15.00** [")
     assert rows[3] == "| *oracles, trained on true labels* |  |  |"
     assert rows[4].startswith("| BC-Safe | 0.00 [0.00, 0.00] |")
-    assert rows[6] == "| Constrained RL | 15.00 (n\\<3) | 15.00 (n\\<3) |"
+    assert rows[6] == "| Constrained RL | 15.00 (one policy) | 15.00 (one policy) |"
     assert "other" not in markdown
     assert latex.count(r"\begin{tabular}") == len(SCORES)
     assert "& not run" in latex
@@ -347,7 +347,7 @@ def test_the_grid_as_text(main, tmp_path):
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_compiles_with_booktabs_alone(tmp_path, texts, main):
     (tmp_path / "aggregate.tex").write_text(texts[2])
-    write_per_task_table(main, tmp_path, run_name="quick", notes=[], cost_limit=25.0)
+    write_document(per_task.document(TableRun("quick"), main), tmp_path)
     inputs = r"\input{aggregate}\input{per_task}"
     document = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + inputs + r"\end{document}"
     (tmp_path / "document.tex").write_text(document)

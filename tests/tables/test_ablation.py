@@ -7,22 +7,12 @@ import pytest
 
 from safemil.errors import UserError
 from safemil.plan.ablation_cells import ShownPoint
-from safemil.plan.ablations import Ablation
 from safemil.statistics.scores import main_table
-from safemil.tables.ablation import ABLATION_COLUMNS, ablation_table, write_ablation_table
+from safemil.tables.ablation import ABLATION_COLUMNS, ablation_table, document
+from safemil.tables.document import TableRun, write_document
 from tests.conftest import episode_rows
 
 TASK = "swimmer_velocity"
-ABLATION = Ablation.model_validate(
-    {
-        "title": "Bag_size",
-        "axis": "bag size K",
-        "scale": "log",
-        "methods": ["safemil"],
-        "tasks": [TASK],
-        "series": {"bags": {"points": [{"x": 1, "variant": "k1"}]}},
-    }
-)
 POINTS = (
     ShownPoint("safemil", "k1", "bags", 1),
     ShownPoint("safemil", "default", "bags", 8),
@@ -60,7 +50,7 @@ def test_a_point_without_episodes_is_an_error_that_names_it(scores: pd.DataFrame
 
 def test_files_say_source_budget_and_missing_intervals(scores: pd.DataFrame, tmp_path: Path) -> None:
     table = ablation_table(scores, POINTS, [TASK])
-    paths = write_ablation_table(table, tmp_path, "k", ABLATION, run_name="a_b", cost_limit=25.0)
+    paths = write_document(document(TableRun("a_b"), table, "k", "Bag_size", "bag size K"), tmp_path)
     assert [path.name for path in paths] == ["ablation_k.csv", "ablation_k.md", "ablation_k.tex"]
     pd.testing.assert_frame_equal(pd.read_csv(paths[0]), table, check_dtype=False)
     markdown = paths[1].read_text()

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from safemil.errors import UserError
-from safemil.tables.data_overview import Check, Target, TaskFiles, read_targets, task_checks, write_overview
+from safemil.tables.data_overview import Check, Target, TaskFiles, document, read_targets, task_checks
+from safemil.tables.document import to_markdown
 from safemil.tasks import load_tasks
 
 TARGET = Target(highest_return=200, highest_cost=150, reference_return=120)
@@ -105,20 +106,23 @@ def test_every_task_has_targets():
 def files_of(directory, *, with_time=True):
     cards = {"behavior_card": BEHAVIOR, "source_card": SOURCE, "split_card": SPLIT}
     paths = {name: directory / f"{name}.json" for name in cards}
+    # As beside a collected file: swimmer_velocity_card/card.json and benchmarks/swimmer_velocity.tsv.
+    paths["source_card"] = directory / "card" / "source_card.json"
+    policies, collecting = directory / "policies", directory / "benchmarks" / "swimmer_velocity.tsv"
+    for folder in (paths["source_card"].parent, collecting.parent):
+        folder.mkdir()
     for name, card in cards.items():
         paths[name].write_text(json.dumps(card))
-    policies, collecting = directory / "policies", directory / "collecting.tsv"
     policies.write_bytes(bytes(2_340_000))
     if with_time:
         collecting.write_text("s\th:m:s\n137.77\t0:02:17\n")
-    return TaskFiles(policies=policies, collecting=collecting, **paths)
+    return TaskFiles(policies=policies, **paths)
 
 
 @pytest.mark.parametrize("with_time", [True, False])
 def test_the_table(tmp_path, with_time):
     files = files_of(tmp_path, with_time=with_time)
-    write_overview([("swimmer_velocity", files)], tmp_path / "overview.md")
-    text = (tmp_path / "overview.md").read_text()
+    text = to_markdown(document({"swimmer_velocity": files}, read_targets()))
     for line in (
         "| highest return | 200 ≥ 200 |",
         "| reference: cost | 25 ≤ 25 |",
@@ -135,5 +139,4 @@ def test_the_table(tmp_path, with_time):
 
 def test_a_task_without_targets_is_named(tmp_path):
     with pytest.raises(UserError, match="walking_backwards"):
-        write_overview([("walking_backwards", files_of(tmp_path))], tmp_path / "overview.md")
-    assert not (tmp_path / "overview.md").exists()
+        document({"walking_backwards": files_of(tmp_path)}, read_targets())

@@ -12,13 +12,8 @@ import pytest
 from safemil.errors import UserError
 from safemil.records.training_records import RunRecord, read_peak_memory, read_run_record, record_frame
 from safemil.statistics.fairness import COLUMNS, budget_sentences, fairness_table, layers_text
-from safemil.tables.fairness import (
-    BUDGET_HEADER,
-    NETWORK_HEADER,
-    budget_rows,
-    network_rows,
-    write_fairness_table,
-)
+from safemil.tables.document import TableRun, write_document
+from safemil.tables.fairness import BUDGET_HEADER, NETWORK_HEADER, budget_rows, document, network_rows
 
 SIZES = {"swimmer_velocity": (8, 2), "point_circle2": (28, 2)}
 
@@ -109,7 +104,9 @@ def test_mixed_budgets_are_flagged_in_words(change, words, tmp_path):
     mixed, equal = budget_sentences(records)[:2]
     assert mixed == f"Mixed budgets: {words}"
     assert words.split(" differ")[0] not in equal
-    _, markdown, latex = (path.read_text() for path in write_fairness_table(records, tmp_path, "tiny"))
+    _, markdown, latex = (
+        path.read_text() for path in write_document(document(TableRun("tiny"), records), tmp_path)
+    )
     assert f"- Mixed budgets: {words}" in markdown
     assert f"\\item Mixed budgets: {words}" in latex
 
@@ -175,7 +172,7 @@ def test_layers_as_text():
 @pytest.fixture
 def files(tmp_path):
     records = frame(*both_methods(), raw_record("safemil", variant="k_1", steps=1000))
-    paths = write_fairness_table(records, tmp_path / "new", "quick_run")
+    paths = write_document(document(TableRun("quick_run"), records), tmp_path / "new")
     assert [path.name for path in paths] == ["fairness.csv", "fairness.md", "fairness.tex"]
     return {path.suffix: path for path in paths}
 

@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.scores import main_table
 from safemil.tables.captions import budget_sentence
-from safemil.tables.latex import escape
-from safemil.tables.main import write_main_table
+from safemil.tables.document import TableRun, write_document
+from safemil.tables.main import document
 from safemil.tables.text import best_learners
 
 NOTES = ["A_note with 50 % & 3<4 [sic]."]
+QUICK = TableRun("quick_run")
 
 
 @pytest.fixture
 def texts(tmp_path, tiny):
-    paths = write_main_table(main_table(tiny), tmp_path / "new", run_name="quick_run", notes=NOTES)
+    paths = write_document(document(QUICK, main_table(tiny), NOTES), tmp_path / "new")
     assert [path.name for path in paths] == ["main.csv", "main.md", "main.tex"]
     return {path.suffix: path.read_text(encoding="utf-8") for path in paths}
 
@@ -102,16 +104,10 @@ def test_latex_compiles_with_booktabs_alone(tmp_path, texts):
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 
 
-def test_escape_covers_every_special_character():
-    assert escape("a_b\\c") == r"a\_b\textbackslash{}c"
-    assert escape("{~^}") == r"\{\textasciitilde{}\textasciicircum{}\}"
-    assert escape("C − C × 2") == r"C $-$ C $\times$ 2"
-
-
 def test_writing_twice_gives_the_same_bytes(tmp_path, tiny):
     table = main_table(tiny)
-    first = write_main_table(table, tmp_path / "a", run_name="quick")
-    second = write_main_table(main_table(tiny), tmp_path / "b", run_name="quick")
+    first = write_document(document(QUICK, table), tmp_path / "a")
+    second = write_document(document(QUICK, main_table(tiny)), tmp_path / "b")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
@@ -138,7 +134,7 @@ def test_ties_are_all_bold_and_nobody_is_bold_without_a_return_or_above_the_limi
 
 def test_undefined_scores_are_marked_and_explained(tmp_path, tiny):
     weak = tiny.assign(**{"return": np.zeros(len(tiny))})
-    paths = write_main_table(main_table(weak), tmp_path, run_name="quick")
+    paths = write_document(document(QUICK, main_table(weak)), tmp_path)
     _, markdown, latex = (path.read_text(encoding="utf-8") for path in paths)
     assert "| n/a |" in markdown
     assert "- n/a: the constrained reference earns no more" in markdown
@@ -157,7 +153,7 @@ def with_oracles(tiny, rows):
 
 
 def test_oracles_stand_apart_and_the_text_says_why(tmp_path, with_oracles):
-    paths = write_main_table(with_oracles, tmp_path, run_name="quick")
+    paths = write_document(document(QUICK, with_oracles), tmp_path)
     _, markdown, latex = (path.read_text(encoding="utf-8") for path in paths)
     rows = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0].strip("| ") for row in rows] == [
@@ -176,7 +172,8 @@ def test_oracles_stand_apart_and_the_text_says_why(tmp_path, with_oracles):
 
 
 def test_within_its_limit_the_reference_stands_alone(tmp_path, with_oracles):
-    paths = write_main_table(with_oracles, tmp_path, run_name="quick", cost_limit=30.0)
+    run = TableRun("quick", EvaluationSettings(cost_limit=30.0))
+    paths = write_document(document(run, with_oracles), tmp_path)
     for path in paths[1:]:
         text = path.read_text(encoding="utf-8")
         assert "COptiDICE (reference)" in text

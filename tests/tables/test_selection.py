@@ -5,20 +5,11 @@ import pandas as pd
 import pytest
 
 from safemil.errors import UserError
-from safemil.tables.main import csv_text
-from safemil.tables.selection import (
-    PERMUTATIONS,
-    last_shares,
-    rank_correlations,
-    selection_markdown,
-    selection_table,
-    write_selection_table,
-)
-from safemil.tables.separability import (
-    FEW_SEEDS,
-    TABLE_COLUMNS,
-    read_separability_table,
-)
+from safemil.files import csv_text
+from safemil.statistics.avoided_cost import FEW_SEEDS, TABLE_COLUMNS, read_separability_table
+from safemil.statistics.selection import PERMUTATIONS, last_shares, rank_correlations, selection_table
+from safemil.tables.document import TableRun, to_markdown, write_document
+from safemil.tables.selection import document
 
 TASKS = ["walker_velocity", "swimmer_velocity", "ant_velocity"]
 METHODS = ["dwbc_nu", "trex_wbc", "safedice", "safemil"]
@@ -111,7 +102,7 @@ def test_a_task_without_an_order_does_not_count():
     assert rank_correlations(few)["mean_spearman"].isna().all()
     undefined = table.assign(avoided=np.nan, missing=FEW_SEEDS)
     assert rank_correlations(undefined)["n_tasks"].to_list() == [0, 0]
-    assert "n<3" in selection_markdown(undefined, "tiny").replace("\\", "")
+    assert "n<3" in to_markdown(document(TableRun("tiny"), undefined)).replace("\\", "")
 
 
 def test_an_undefined_score_is_not_averaged_away():
@@ -138,7 +129,7 @@ def test_shares_are_those_of_the_last_row_of_each_log(tmp_path):
 
 
 def test_files_say_n_steps_and_source(tmp_path):
-    csv, markdown, latex = write_selection_table(make(), tmp_path, run_name="tiny")
+    csv, markdown, latex = write_document(document(TableRun("tiny"), make()), tmp_path)
     assert len(pd.read_csv(csv)) == 12
     text = markdown.read_text()
     assert "run `tiny`, source `collected`" in text
@@ -152,7 +143,7 @@ def test_files_say_n_steps_and_source(tmp_path):
 
 def test_without_a_method_that_has_both_the_table_says_so():
     nothing = selection_table(avoided_rows((1, 1, 1, 1)), learned_rows((1, 1, 1, 1)), last_shares({}))
-    assert "No finished method has a learned cost" in selection_markdown(nothing, "tiny")
+    assert "No finished method has a learned cost" in to_markdown(document(TableRun("tiny"), nothing))
 
 
 def test_the_table_of_separability_is_read_as_it_was_written(tmp_path):

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from safemil.errors import UserError
-from safemil.tables.separability import (
+from safemil.statistics.avoided_cost import (
     FEW_SEEDS,
     NO_ROOM,
     rank_correlations,
     read_separability,
-    separability_markdown,
     separability_table,
-    write_separability_table,
 )
+from safemil.tables.document import TableRun, to_markdown, write_document
+from safemil.tables.separability import document
 
 TASKS = ["walker_velocity", "swimmer_velocity", "ant_velocity", "point_circle2"]
 
@@ -75,7 +75,7 @@ def test_a_share_that_means_nothing_is_not_stated(worst, own, reason):
     row = separability_table(rows, {TASKS[0]: 0.8}).iloc[0]
     assert np.isnan(row["avoided"])
     assert row["missing"] == reason
-    markdown = separability_markdown(separability_table(rows, {TASKS[0]: 0.8}), "tiny")
+    markdown = to_markdown(document(TableRun("tiny"), separability_table(rows, {TASKS[0]: 0.8})))
     assert reason in markdown
 
 
@@ -111,7 +111,7 @@ def test_a_task_that_was_not_measured_is_last_and_in_no_correlation():
 
 def test_files_say_n_steps_and_source(tmp_path):
     table = four_tasks([70, 60, 80, 50])
-    csv, markdown, latex = write_separability_table(table, tmp_path, run_name="tiny")
+    csv, markdown, latex = write_document(document(TableRun("tiny"), table), tmp_path)
     assert len(pd.read_csv(csv)) == 8
     text = markdown.read_text()
     assert "run `tiny`, source `collected`" in text

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from safemil.errors import UserError
+from safemil.tables.document import TableRun, to_markdown, write_document
+from safemil.tables.theory import document
 from safemil.theory.bags import COST_LAWS
 from safemil.theory.settings import TheorySettings
 from safemil.theory.table import (
@@ -13,9 +15,7 @@ from safemil.theory.table import (
     exact_interval,
     outside,
     read_theory_table,
-    theory_markdown,
     theory_table,
-    write_theory_table,
 )
 
 SETTINGS = TheorySettings(draws=20_000, alphas=(0.05, 0.5), bag_sizes=(1, 4, 32))
@@ -72,10 +72,9 @@ def test_rows_are_independent_and_the_seed_decides_them():
     assert (lemma != theorem).all()  # the same probabilities, other draws
 
 
-def test_files(table, tmp_path, monkeypatch):
-    monkeypatch.setattr("safemil.theory.table.theory_table", lambda _: table)
-    paths = write_theory_table(SETTINGS, tmp_path / "new", "tiny")
-    assert [path.name for path in paths] == ["theory.csv", "theory.md"]
+def test_files(table, tmp_path):
+    paths = write_document(document(TableRun("tiny"), table), tmp_path / "new")
+    assert [path.name for path in paths] == ["theory.csv", "theory.md", "theory.tex"]
     pd.testing.assert_frame_equal(read_theory_table(paths[0]), table, rtol=1e-9)
     text = paths[1].read_text(encoding="utf-8")
     assert "20,000 bags or pairs of bags per row, seed 0" in text
@@ -90,7 +89,7 @@ def test_files(table, tmp_path, monkeypatch):
 def test_a_wrong_frequency_shows_in_the_page(table):
     wrong = table.copy()
     wrong.loc[0, ["frequency", "low", "high"]] = [0.9, 0.89, 0.91]
-    assert "at the simultaneous level in 5 of 6" in theory_markdown(wrong, "tiny")
+    assert "at the simultaneous level in 5 of 6" in to_markdown(document(TableRun("tiny"), wrong))
 
 
 def test_another_file_is_refused(tmp_path):
