@@ -15,7 +15,8 @@ from safemil.records.finished import gather_finished
 from safemil.statistics.partial import partial_notes, partial_table
 from safemil.tables import main, per_task
 from safemil.tables.captions import custom_method_notes, partial_mark
-from safemil.tables.document import TableRun, write_document
+from safemil.tables.document import write_document
+from safemil.tables.request import TableRun
 
 
 def make_partial(plan: Plan, directory: Path, figures: Path) -> list[Path]:

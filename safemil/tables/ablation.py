@@ -11,7 +11,8 @@ from safemil.statistics.main_table import make_main_table
 from safemil.statistics.scores import TABLE_COLUMNS
 from safemil.tables import captions, text
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, TableRun
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 
 ABLATION_COLUMNS = ["series", "x", *TABLE_COLUMNS]
 

@@ -15,7 +15,8 @@ import pandas as pd
 
 from safemil.errors import UserError
 from safemil.tables.cells import Markup
-from safemil.tables.document import Document, Section, TableRun
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 
 TARGET_TABLE = Path(__file__).resolve().parents[2] / "config" / "behavior_targets.tsv"
 TAB = "\t"

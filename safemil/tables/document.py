@@ -10,29 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from safemil.files import csv_text, write_text
-from safemil.rollouts.settings import EvaluationSettings
 from safemil.tables import latex, markdown
 from safemil.tables.cells import Cell, Row
-
-
-@dataclass(frozen=True)
-class TableRun:
-    """A run as far as tables state it or compute with its settings; `name` is its scale, such as `quick`."""
-
-    name: str
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    custom_methods: tuple[str, ...] = ()
-
-    @property
-    def limit(self) -> float:
-        """Return the cost limit."""
-        return self.evaluation.cost_limit
-
-    @property
-    def bootstrap(self) -> dict[str, int]:
-        """Return the settings of the bootstrap as arguments."""
-        settings = self.evaluation
-        return {"n_resamples": settings.bootstrap_resamples, "bootstrap_seed": settings.bootstrap_seed}
 
 
 @dataclass(frozen=True)

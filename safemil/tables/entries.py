@@ -187,7 +187,7 @@ def make_document(name: str, plan: Plan, files: Sequence[Path] = ()) -> "Documen
     Raises:
         UserError: there is no such table; or an input is missing, or not what it should be.
     """
-    from safemil.tables.document import TableRun
+    from safemil.tables.request import TableRun
 
     entries, config = table_entries(plan), plan.config
     if name not in entries:

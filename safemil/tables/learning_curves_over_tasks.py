@@ -9,7 +9,8 @@ from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.levelling import levelling_over_tasks
 from safemil.tables.captions import sources_of
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, TableRun
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 from safemil.tables.text import row_name
 
 HEADER = [

@@ -8,7 +8,8 @@ from safemil.catalogue import task_display
 from safemil.statistics.main_table import make_main_table
 from safemil.tables import captions, text
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, TableRun
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 
 # Eight columns with their usual heads fit no page.
 _PAPER_HEADINGS = {**text.HEADINGS, "cvar20": "CVaR@20\N{THIN SPACE}%", "return_norm": "norm. return"}

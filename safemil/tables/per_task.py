@@ -11,7 +11,8 @@ from safemil.statistics.main_table import make_main_table
 from safemil.statistics.scores import SCORES
 from safemil.tables import captions, text
 from safemil.tables.cells import Estimate, Row
-from safemil.tables.document import Document, Section, TableRun
+from safemil.tables.document import Document, Section
+from safemil.tables.request import TableRun
 
 TABLE_COLUMNS = [
     *["score", "task", "method", "kind", "source"],

@@ -15,7 +15,8 @@ from safemil.data.hdf5 import read_outline
 from safemil.data.policy_share import PolicyShare, policy_share
 from safemil.data.split import SplitSettings
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, TableRun, sentences
+from safemil.tables.document import Document, Section, sentences
+from safemil.tables.request import TableRun
 from safemil.tables.text import UNDEFINED
 from safemil.tasks import get_task
 

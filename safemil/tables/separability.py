@@ -14,7 +14,8 @@ from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.scores import seed_scores
 from safemil.tables.captions import amount, sources_of
 from safemil.tables.cells import Estimate, Row
-from safemil.tables.document import Document, Section, TableRun, sentences
+from safemil.tables.document import Document, Section, sentences
+from safemil.tables.request import TableRun
 from safemil.tables.text import TOO_FEW, UNDEFINED, estimate
 
 _LEGEND = f"""

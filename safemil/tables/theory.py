@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, TableRun, sentences
+from safemil.tables.document import Document, Section, sentences
+from safemil.tables.request import TableRun
 from safemil.theory.bags import COST_LAWS, CostLaw
 from safemil.theory.settings import TheorySettings
 from safemil.theory.table import LEMMA, THEOREM, outside, theory_table

@@ -7,8 +7,9 @@ import pytest
 from safemil.errors import UserError
 from safemil.learned_cost.rows import ROW_COLUMNS, SCORES, gather_rows, gather_traces, write_rows
 from safemil.statistics.learned_cost import TABLE_COLUMNS, learned_cost_table
-from safemil.tables.document import TableRun, write_document
+from safemil.tables.document import write_document
 from safemil.tables.learned_cost import document
+from safemil.tables.request import TableRun
 
 
 def score_rows(method, seed, values, *, held_out="all", missing=("", "", "", ""), **changes):

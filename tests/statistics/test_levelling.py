@@ -26,7 +26,8 @@ from safemil.statistics.levelling import (
     verdict,
 )
 from safemil.tables import learning_curves, learning_curves_over_tasks
-from safemil.tables.document import TableRun, to_markdown, write_document
+from safemil.tables.document import to_markdown, write_document
+from safemil.tables.request import TableRun
 
 SETTINGS = EvaluationSettings(level_tolerance=0.1, cost_limit=25.0, bootstrap_resamples=2000)
 TINY = TableRun("tiny", SETTINGS)

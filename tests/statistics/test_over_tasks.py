@@ -26,8 +26,9 @@ from safemil.statistics.profiles import N_THRESHOLDS, PROFILE_COLUMNS, performan
 from safemil.statistics.scores import SCORES, main_table, relative_seed_scores
 from safemil.tables import aggregate, per_task
 from safemil.tables.aggregate import best_aggregate
-from safemil.tables.document import TableRun, write_document
+from safemil.tables.document import write_document
 from safemil.tables.per_task import per_task_table
+from safemil.tables.request import TableRun
 from tests.claims.claims_by_hand import episodes
 
 SETTINGS = EvaluationSettings(bootstrap_resamples=300)

@@ -12,8 +12,9 @@ import pytest
 from safemil.errors import UserError
 from safemil.records.training_records import RunRecord, read_peak_memory, read_run_record, record_frame
 from safemil.statistics.fairness import COLUMNS, budget_sentences, fairness_table, layers_text
-from safemil.tables.document import TableRun, write_document
+from safemil.tables.document import write_document
 from safemil.tables.fairness import BUDGET_HEADER, NETWORK_HEADER, budget_rows, document, network_rows
+from safemil.tables.request import TableRun
 
 SIZES = {"swimmer_velocity": (8, 2), "point_circle2": (28, 2)}
 

@@ -11,8 +11,9 @@ import pytest
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.scores import main_table
 from safemil.tables.captions import budget_sentence
-from safemil.tables.document import TableRun, write_document
+from safemil.tables.document import write_document
 from safemil.tables.main import document
+from safemil.tables.request import TableRun
 from safemil.tables.text import best_learners
 
 NOTES = ["A_note with 50 % & 3<4 [sic]."]

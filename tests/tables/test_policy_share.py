@@ -1,8 +1,9 @@
 """The table of what policies explain of episode costs, from hand-made rows."""
 
 from safemil.data.policy_share import PolicyShare
-from safemil.tables.document import TableRun, to_markdown
+from safemil.tables.document import to_markdown
 from safemil.tables.policy_share import document
+from safemil.tables.request import TableRun
 
 
 def test_each_task_is_a_row_and_what_is_undefined_is_said_so() -> None:

@@ -8,7 +8,8 @@ from safemil.errors import UserError
 from safemil.files import csv_text
 from safemil.statistics.avoided_cost import FEW_SEEDS, TABLE_COLUMNS, read_separability_table
 from safemil.statistics.selection import PERMUTATIONS, last_shares, rank_correlations, selection_table
-from safemil.tables.document import TableRun, to_markdown, write_document
+from safemil.tables.document import to_markdown, write_document
+from safemil.tables.request import TableRun
 from safemil.tables.selection import document
 
 TASKS = ["walker_velocity", "swimmer_velocity", "ant_velocity"]

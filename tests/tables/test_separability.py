@@ -14,7 +14,8 @@ from safemil.statistics.avoided_cost import (
     read_separability,
     separability_table,
 )
-from safemil.tables.document import TableRun, to_markdown, write_document
+from safemil.tables.document import to_markdown, write_document
+from safemil.tables.request import TableRun
 from safemil.tables.separability import document
 
 TASKS = ["walker_velocity", "swimmer_velocity", "ant_velocity", "point_circle2"]

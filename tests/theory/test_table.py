@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from safemil.errors import UserError
-from safemil.tables.document import TableRun, to_markdown, write_document
+from safemil.tables.document import to_markdown, write_document
+from safemil.tables.request import TableRun
 from safemil.tables.theory import document
 from safemil.theory.bags import COST_LAWS
 from safemil.theory.settings import TheorySettings
