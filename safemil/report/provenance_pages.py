@@ -47,34 +47,21 @@ def write_provenance(config: Mapping[str, Any], runs: pd.DataFrame, directory: P
 
 def configuration_markdown(config: Mapping[str, Any], runs: pd.DataFrame) -> str:
     """Return versions, commits, seeds and the resolved configuration of a run."""
-    lines = [f"# Configuration and versions: run `{config['run_name']}`, source `{config['source']}`", ""]
-    lines += [
+    return markdown.page(
+        f"# Configuration and versions: run `{config['run_name']}`, source `{config['source']}`",
         f"n = {_trainings(len(runs))}. Each recorded the versions and the commit that it was run with; the "
         "last column of the first table and the last row of the second are those of the process that wrote "
         "this page. `-dirty`: tracked files differed from the commit; `unknown`: no git checkout.",
-        "",
         "## Versions",
-        "",
         _versions(runs),
-        "",
         "## Commits",
-        "",
         _commits(runs),
-        "",
         "## Seeds",
-        "",
         markdown.table(["setting", "value"], list(_seeds(config))),
-        "",
         "## Resolved configuration",
-        "",
         "With every default filled in, as in `config.json`.",
-        "",
-        "```yaml",
-        yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).rstrip(),
-        "```",
-        "",
-    ]
-    return "\n".join(lines)
+        f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).rstrip()}\n```",
+    )
 
 
 def _trainings(count: int) -> str:
@@ -113,16 +100,11 @@ def runs_markdown(config: Mapping[str, Any], runs: pd.DataFrame) -> str:
         [_text(name, value) for name, value in zip(_RUN_COLUMNS, values, strict=True)]
         for values in runs[list(_RUN_COLUMNS)].itertuples(index=False, name=None)
     ]
-    return "\n".join(
-        [
-            f"# Trainings: run `{config['run_name']}`, source `{config['source']}`",
-            "",
-            f"n = {_trainings(len(runs))}, from `runs.parquet`, which holds their settings and versions too "
-            "and joins the episodes by the run id. Digests are cut to their first digits.",
-            "",
-            markdown.table(list(_RUN_COLUMNS.values()), rows),
-            "",
-        ]
+    return markdown.page(
+        f"# Trainings: run `{config['run_name']}`, source `{config['source']}`",
+        f"n = {_trainings(len(runs))}, from `runs.parquet`, which holds their settings and versions too "
+        "and joins the episodes by the run id. Digests are cut to their first digits.",
+        markdown.table(list(_RUN_COLUMNS.values()), rows),
     )
 
 

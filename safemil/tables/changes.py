@@ -39,15 +39,8 @@ RULE = (
 )
 
 _HEADER = [
-    "task",
-    "method",
-    "score",
-    "seeds",
-    "A",
-    "B",
-    "B − A",
-    f"{100 * CONFIDENCE:g} % interval",
-    "verdict",
+    *["task", "method", "score", "seeds", "A", "B", "B − A"],
+    *[f"{100 * CONFIDENCE:g} % interval", "verdict"],
 ]
 _SCORES = {**HEADINGS, "share_within_limit": "within limit"}
 _SETTINGS = ("cost_limit", "bootstrap_resamples", "bootstrap_seed")
