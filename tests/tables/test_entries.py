@@ -1,0 +1,68 @@
+"""The list of tables: what each is given fits what it takes, and one table's code is not another's."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+from safemil.errors import UserError
+from safemil.plan.configuration import parse_config
+from safemil.plan.inputs import Input, read_inputs, several, value
+from safemil.plan.rules import Plan
+from safemil.records.provenance import modules_behind
+from safemil.tables.document import Document
+from safemil.tables.entries import table_entries
+
+RAW = {
+    "run_name": "x",
+    "tasks": ["swimmer_velocity", "point_circle2"],
+    "seeds": [0, 1],
+    "methods": {"bc": {"default": {}}, "safemil": {"default": {}}, "bc_safe": {"default": {}}},
+    "evaluation": {"curve_points": 4},
+}
+PLAN = Plan(parse_config(RAW, "here"))
+ENTRIES = table_entries(PLAN)
+# Whose maker reads or shows what another table is of.
+DRAWN_WITH = {"separability": {"selection"}, "learning_curves_over_tasks": {"learning_curves"}}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_maker_takes_the_run_and_what_its_entry_gives(name: str) -> None:
+    entry = ENTRIES[name]
+    signature = inspect.signature(importlib.import_module(entry.code).make)
+    assert set(list(signature.parameters)[1:]) == set(entry.inputs(PLAN)), name
+    assert signature.return_annotation is Document
+    assert isinstance(entry.settings(PLAN), str)
+
+
+def test_every_ablation_has_a_table_and_names_are_told_apart() -> None:
+    ablations = {name for name in ENTRIES if name.startswith("ablation_")}
+    assert ablations == {f"ablation_{name}" for name in PLAN.config.ablations}
+    assert {"main", "per_task", "theory", "policy_share"} <= set(ENTRIES)
+    targets = [entry.target for entry in ENTRIES.values()]
+    assert len(set(targets)) == len(targets)
+    assert {"table_main", "table_theory", "table_ablation_k", "policy_share"} <= set(targets)
+
+
+def test_the_code_of_a_table_is_its_own() -> None:
+    """So that editing one table redraws that one, and a rule, a command or another setting none."""
+    behind = {name: modules_behind(entry.code) for name, entry in ENTRIES.items()}
+    for name, entry in ENTRIES.items():
+        others = {other for other, each in ENTRIES.items() if each.code != entry.code}
+        assert {other for other in others if entry.code in behind[other]} == DRAWN_WITH.get(name, set()), name
+        for room in ("safemil.plan", "safemil.cli", "safemil.figures", "safemil.report", "safemil.training"):
+            assert not [each for each in behind[name] if each.startswith(room)], (name, room)
+
+
+def test_inputs_are_read_from_the_files_that_are_named_in_order(tmp_path: Path) -> None:
+    asked = {
+        "first": Input(lambda files: [file.name for file in files], ["a", "b"]),
+        "said": value(3),
+        "second": several(["c"]),
+    }
+    assert read_inputs(asked) == {"first": ["a", "b"], "said": 3, "second": [Path("c")]}
+    named = [tmp_path / name for name in "xyz"]
+    assert read_inputs(asked, named) == {"first": ["x", "y"], "said": 3, "second": [tmp_path / "z"]}
+    with pytest.raises(UserError, match=r"expected: 3 files: a, b, c\s+found: +2 files"):
+        read_inputs(asked, named[:2])
