@@ -21,7 +21,7 @@ commands = click.Group()
 @commands.command()
 @click.argument("name")
 @CONFIG
-@click.option("--output", "directory", type=PATH, required=True, help="Folder for NAME.csv, .md and .tex.")
+@click.option("--directory", type=PATH, required=True, help="Folder for NAME.csv, .md and .tex.")
 @click.argument("files", type=PATH, nargs=-1)
 def table(name: str, config_path: Path, directory: Path, files: tuple[Path, ...]) -> None:
     """Make the table NAME, such as main.

@@ -296,7 +296,7 @@ def test_an_ablation_needs_all_its_rows(project, lengths):
     asked = ["gather", gathered, *config, "--ablation", "h", "--output", folder / "again.parquet"]
     claims = ["claims", *config, "--episodes", folder / "all.parquet", "--directory", folder / "out"]
     claims += ["--ablation", "h", folder / "out" / "ablation_h.csv", gathered]
-    table = ["table", "ablation_h", *config, "--output", folder / "out", gathered]
+    table = ["table", "ablation_h", *config, "--directory", folder / "out", gathered]
     commands = [asked, table, ["figure-ablation", "h", *given, folder / "figures"], claims]
     for command in commands:
         done = run(*command)
@@ -329,7 +329,15 @@ def test_learning_curves_need_all_their_rows(project, whole):
     ]
     commands = [
         ["gather", gathered, *config, "--curves", "--output", folder / "again.parquet"],
-        ["table", "learning_curves", *config, "--output", folder / "out", gathered, folder / "all.parquet"],
+        [
+            "table",
+            "learning_curves",
+            *config,
+            "--directory",
+            folder / "out",
+            gathered,
+            folder / "all.parquet",
+        ],
         ["figure-learning-curves", *given],
     ]
     for command in commands:
@@ -366,8 +374,8 @@ COMMANDS = {
 def test_every_number_needs_all_rows(project, command, whole):
     folder, _ = project
     config, episodes = ["--config", folder / "config.json"], folder / "all.parquet"
-    given = [episodes, "--output"] if "table" in command else ["--episodes", episodes, "--directory"]
-    arguments = [*command.split(), *config, *given, folder / "out"]
+    given = [episodes] if "table" in command else ["--episodes", episodes]
+    arguments = [*command.split(), *config, *given, "--directory", folder / "out"]
     done = run(*arguments)
     assert done.exit_code == 0, done.exception
     assert sorted(path.name for path in (folder / "out").iterdir()) == COMMANDS[command]
@@ -381,7 +389,7 @@ def test_every_number_needs_all_rows(project, command, whole):
 def test_claims_take_the_other_tables(project):
     folder, _ = project
     config = folder / "config.json"
-    assert run("table", "theory", "--config", config, "--output", folder).exit_code == 0
+    assert run("table", "theory", "--config", config, "--directory", folder).exit_code == 0
     costs = learned_cost_table(score_rows("safemil", 0, [0.5] * 4, step=1000), n_resamples=50)
     costs.to_csv(folder / "learned_cost.csv", index=False, na_rep="NaN")
     others = ["--theory", folder / "theory.csv", "--learned-cost", folder / "learned_cost.csv"]

@@ -18,7 +18,7 @@ RAW = {
     "run_name": "x",
     "tasks": ["swimmer_velocity", "point_circle2"],
     "seeds": [0, 1],
-    "methods": {"bc": {"default": {}}, "safemil": {"default": {}}, "bc_safe": {"default": {}}},
+    "methods": {name: {"default": {}} for name in ("bc", "safemil", "bc_safe", "coptidice")},
     "evaluation": {"curve_points": 4},
 }
 PLAN = Plan(parse_config(RAW, "here"))

@@ -1,4 +1,4 @@
-"""Tables by one rule and one command: a table more is a module and an entry; an edit redraws its own table."""
+"""Tables by one rule and one command: a table more is a module and an entry; an edit redraws its own."""
 
 import os
 import subprocess
@@ -25,7 +25,11 @@ def make(run: TableRun, episodes: pd.DataFrame) -> Document:
     section = Section(columns=["method", "episodes"], rows=rows)
     return Document("counts", "Episodes", counts, [section], run=run.name, source=sources_of(episodes))
 '''
-ENTRY = '    TableEntry("counts", inputs=lambda plan: {"episodes": inputs.episodes(plan)}, category="data", label=""),\n'
+ENTRY = """
+    TableEntry(
+        "counts", inputs=lambda plan: {"episodes": inputs.episodes(plan)}, category="data", label=""
+    ),
+"""
 
 
 def edit(project: Project, file: str, old: str, new: str) -> None:
@@ -39,7 +43,7 @@ def edit(project: Project, file: str, old: str, new: str) -> None:
 def extended(editable: Project) -> Project:
     """The finished project with one table more: a module and an entry."""
     (editable.directory / "safemil/tables/counts.py").write_text(MODULE)
-    edit(editable, "safemil/tables/entries.py", "\nTABLES = (\n", f"\nTABLES = (\n{ENTRY}")
+    edit(editable, "safemil/tables/entries.py", "\nTABLES = (\n", f"\nTABLES = ({ENTRY}")
     return editable
 
 

@@ -43,5 +43,5 @@ rule table:
         settings=lambda wildcards: TABLES[wildcards.table].settings(PLAN),
         code=lambda wildcards: source_digest(TABLES[wildcards.table].code),
     shell:
-        "safemil table {wildcards.table} --config {params.config:q} --output {params.directory:q} {input:q}"
+        "safemil table {wildcards.table} --config {params.config:q} --directory {params.directory:q} {input:q}"
         " 2>&1 | tee {log:q}"
