@@ -21,6 +21,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from safemil.behavior.clone import start_from_planner
 from safemil.behavior.penalised import PenalisedTask
 from safemil.behavior.settings import BehaviorRun, value_at
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
@@ -94,6 +95,7 @@ class _Keeper(BaseCallback):
         with torch.no_grad():
             floor = value_at(self._run.group.learner.minimum_std, self.num_timesteps)
             policy.log_std.clamp_(min=math.log(floor))
+        self._freeze(policy)
         penalty = self._run.penalty_at(self.num_timesteps)
         self.training_env.set_attr("penalty", penalty)
         every = self._run.group.learner.snapshot_every
@@ -104,6 +106,16 @@ class _Keeper(BaseCallback):
             returns, costs = np.mean(self._episodes, axis=0)
             values = {"return": float(returns), "cost": float(costs), "penalty": penalty}
             self._progress.update(self.num_timesteps, values)
+
+    def _freeze(self, policy: Any) -> None:
+        """Keep a cloned policy as it is while the critic learns what it is worth."""
+        start = self._run.group.start
+        if start is None:
+            return
+        learns = self.num_timesteps >= start.frozen_steps
+        for part in (policy.mlp_extractor.policy_net, policy.action_net):
+            part.requires_grad_(learns)
+        policy.log_std.requires_grad_(learns)
 
     def _keep(self) -> None:
         normaliser = self.model.get_vec_normalize_env()
@@ -132,7 +144,7 @@ def _learning_rate(run: BehaviorRun) -> Callable[[float], float]:
 def _fresh_learner(run: BehaviorRun) -> PPO:
     settings = run.group.learner
     environments = VecNormalize(_make_environments(run), gamma=settings.discount)
-    return PPO(
+    model = PPO(
         "MlpPolicy",
         environments,
         learning_rate=_learning_rate(run),
@@ -150,6 +162,9 @@ def _fresh_learner(run: BehaviorRun) -> PPO:
             "log_std_init": settings.initial_log_std,
         },
     )
+    if run.group.start is not None:
+        start_from_planner(run, run.group.start, model.policy, environments)
+    return model
 
 
 def _resumed_learner(run: BehaviorRun, files: _Files) -> tuple[PPO, list[Snapshot]]:

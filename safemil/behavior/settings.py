@@ -67,6 +67,23 @@ class Caution(_Strict):
     weight: float = Field(gt=0, description="penalty at the edge, in units of cost per step")
 
 
+class PlannerStart(_Strict):
+    """A start from a clone of the hand-written planner instead of from random weights.
+
+    The planner only teaches: it acts in no data. See `planner.py` and `clone.py`.
+    """
+
+    margins: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        description="metres the planner keeps from the centres of the objects of each lidar, 0: none"
+    )
+    episodes: int = Field(60, gt=0, description="episodes of the planner that are cloned")
+    noise_std: float = Field(0.2, ge=0, description="of the noise on the planner's actions in these episodes")
+    fit_steps: int = Field(4000, gt=0, description="gradient steps of the clone")
+    frozen_steps: int = Field(
+        120_000, ge=0, description="environment steps in which the critic alone learns, the policy does not"
+    )
+
+
 class RunGroup(_Strict):
     """Runs that differ in their training seed only."""
 
@@ -75,11 +92,15 @@ class RunGroup(_Strict):
     steps: int = Field(gt=0, description="environment steps of one run")
     training_seeds: tuple[int, ...] = Field(min_length=1)
     caution: Caution | None = Field(None, description="penalty near objects; none when left out")
+    start: PlannerStart | None = Field(
+        None, description="what the policy starts from; random weights if left out"
+    )
+    candidate: bool = Field(False, description="true: not yet among the runs whose policies ship")
     learner: LearnerSettings
 
 
 class BehaviorRun(_Strict):
-    """One training run from scratch.
+    """One training run.
 
     Attributes:
         task: the task's short id.
@@ -101,26 +122,43 @@ class BehaviorRun(_Strict):
         return value_at(self.group.penalty, step)
 
 
-def load_behavior(path: Path = BEHAVIOR_TABLE) -> dict[str, tuple[RunGroup, ...]]:
+def load_behavior(
+    path: Path = BEHAVIOR_TABLE, *, candidates: bool = False
+) -> dict[str, tuple[RunGroup, ...]]:
     """Read and check the groups of behaviour runs, by task name.
+
+    Args:
+        path: the table.
+        candidates: return the groups marked `candidate` in place of those whose policies ship.
 
     Raises:
         UserError: the file does not follow the models above; every fault is listed.
     """
     try:
         groups = TypeAdapter(dict[str, tuple[RunGroup, ...]])
-        return groups.validate_python(yaml.safe_load(path.read_text()))
+        table = groups.validate_python(yaml.safe_load(path.read_text()))
     except ValidationError as error:
         raise UserError("the behaviour settings are not valid", found=str(error), where=path) from error
+    return {
+        task: tuple(group for group in of_task if group.candidate == candidates)
+        for task, of_task in table.items()
+    }
 
 
-def behavior_runs(task: str, path: Path = BEHAVIOR_TABLE) -> dict[str, BehaviorRun]:
+def behavior_runs(
+    task: str, path: Path = BEHAVIOR_TABLE, *, candidates: bool = False
+) -> dict[str, BehaviorRun]:
     """List the runs of one task by name, in the table's order.
+
+    Args:
+        task: the task's short id.
+        path: the table.
+        candidates: list the runs marked `candidate` in place of those whose policies ship.
 
     Raises:
         UserError: the task has no runs, or two runs have the same name.
     """
-    table = load_behavior(path)
+    table = load_behavior(path, candidates=candidates)
     if task not in table:
         raise UserError(
             "no behaviour runs for this task", expected=f"one of {list(table)}", found=task, where=path

@@ -69,7 +69,7 @@ def test_a_change_of_code_changes_the_digests_behind_it(package, file, old, new,
 
 
 @pytest.mark.parametrize(
-    "file", ["figures/style.py", "evaluation/scores.py", "data/labels.py", "simulator/rollout.py", "cli.py"]
+    "file", ["figures/style.py", "statistics/scores.py", "data/labels.py", "simulator/rollout.py", "cli.py"]
 )
 def test_other_rooms_change_no_digest_of_a_training(package, file):
     text = (package / file).read_text()
