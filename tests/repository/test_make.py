@@ -1,15 +1,15 @@
-"""`make` as a person without much installed meets it: where Python 3.11 comes from, and what is said without one.
+"""`make` where little is installed: where Python 3.11 comes from, and what is said without one.
 
 Programs are stand-ins on a search path of their own: a python and a uv that write down how they were called.
 """
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKE = shutil.which("make") or "make"
@@ -38,8 +38,7 @@ def machine(tmp_path: Path) -> Path:
 
 
 def make(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS", "PYTHON"))}
-    environment = {**clean, "PATH": str(machine), "LOG": str(machine.parent / "log")}
+    environment = {"PATH": str(machine), "LOG": str(machine.parent / "log")}
     command = [MAKE, *arguments, f"VENV={machine.parent / 'venv'}"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
@@ -122,3 +121,14 @@ def test_help_lists_every_target_with_a_line(machine: Path) -> None:
     assert phony
     assert [name for name, _ in listed] == phony[1].split()
     assert make(machine, "help").stdout == result.stdout
+
+
+def test_hooks_before_a_commit_are_checks_of_make_and_download_nothing() -> None:
+    settings = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in settings["repos"]] == ["local"]
+    hooks = settings["repos"][0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    recipe = (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
+    for hook in hooks:
+        program = hook["entry"].removeprefix(".venv/bin/")
+        assert re.search(rf"^\t{program}", recipe, re.MULTILINE), f"`make check` does not run {program}"
