@@ -69,6 +69,14 @@ def test_pages_that_code_and_pages_name_exist() -> None:
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_committed_results_that_a_page_names_are_there(page: Path) -> None:
+    found = re.findall(
+        r"(?:results/reference/(?:kept|tables|claims)|figures/reference)[\w./]*\w", page.read_text()
+    )
+    assert [file for file in found if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
 def test_lines_are_short(page: Path) -> None:
     assert [line for line in prose(page) if len(line) > LONGEST_LINE] == []
 
