@@ -99,7 +99,16 @@ def claims_json(claims: Sequence[Claim]) -> str:
                 "evidence": [_evidence(each) for each in claim.parts],
             }
         )
-    return json.dumps(records, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_rounded(records), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    """Return JSON's values with ten significant digits, as a CSV has: processors differ in the last bits."""
+    if isinstance(value, float):
+        return float(f"{value:.10g}")
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _number(value: float) -> str:
