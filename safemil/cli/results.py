@@ -145,8 +145,8 @@ def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Pat
     from safemil.figures.style import save_figure
     from safemil.plan.ablation_cells import ablation_runs
     from safemil.plan.configuration import read_resolved
+    from safemil.statistics.ablation import ablation_table
     from safemil.statistics.main_table import make_main_table
-    from safemil.tables.ablation import ablation_table
 
     config = read_resolved(config_path)
     runs, rows = ablation_runs(config, name), all_episodes(episodes, config, ablation=name)

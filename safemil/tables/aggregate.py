@@ -19,8 +19,9 @@ from safemil.statistics.over_tasks import (
 )
 from safemil.statistics.scores import relative_seed_scores
 from safemil.tables import captions, text
+from safemil.tables.captions import sentences
 from safemil.tables.cells import Cell, Row
-from safemil.tables.document import Document, Section, sentences
+from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 from safemil.tables.text import estimate
 

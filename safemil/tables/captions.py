@@ -9,6 +9,11 @@ from safemil.catalogue import KNOWN_METHODS, Kind
 KIND_PLURALS: dict[Kind, str] = {"learner": "learners", "oracle": "oracles", "reference": "references"}
 
 
+def sentences(text: str) -> list[str]:
+    """Return the paragraphs of a text, each as one line."""
+    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+
+
 def sources_of(table: pd.DataFrame) -> str:
     """Return the sources of the data behind a table, as text."""
     return ", ".join(sorted(table["source"].unique()))

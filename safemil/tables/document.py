@@ -80,11 +80,6 @@ class Document:
     caption_end: str = ""
 
 
-def sentences(text: str) -> list[str]:
-    """Return the paragraphs of a text, each as one line."""
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
-
-
 def to_markdown(document: Document) -> str:
     """Return a document in Markdown."""
     return markdown.page(

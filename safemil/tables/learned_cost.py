@@ -10,9 +10,9 @@ from safemil.data.held_out import SET_SIZE
 from safemil.learned_cost.rows import SCORES
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.statistics.learned_cost import learned_cost_table
-from safemil.tables.captions import sources_of
+from safemil.tables.captions import sentences, sources_of
 from safemil.tables.cells import Estimate, Row
-from safemil.tables.document import Document, Section, sentences
+from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 from safemil.tables.text import REASONS, TOO_FEW, UNDEFINED, estimate, row_name
 

@@ -15,9 +15,9 @@ from safemil.statistics.levelling import (
     levelling_over_tasks,
     levelling_table,
 )
-from safemil.tables.captions import sources_of
+from safemil.tables.captions import sentences, sources_of
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, sentences
+from safemil.tables.document import Document, Section
 from safemil.tables.learning_curves_over_tasks import sections_over_tasks
 from safemil.tables.request import TableRun
 from safemil.tables.text import row_name

@@ -14,8 +14,9 @@ from safemil.catalogue import task_display
 from safemil.data.hdf5 import read_outline
 from safemil.data.policy_share import PolicyShare, policy_share
 from safemil.data.split import SplitSettings
+from safemil.tables.captions import sentences
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, sentences
+from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 from safemil.tables.text import UNDEFINED
 from safemil.tasks import get_task

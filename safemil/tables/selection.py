@@ -11,9 +11,9 @@ from safemil.catalogue import method_label, method_order, task_display
 from safemil.statistics import selection
 from safemil.statistics.avoided_cost import FEW_SEEDS, read_separability_table
 from safemil.statistics.selection import MINIMUM_METHODS, PERMUTATIONS, PREDICTORS, rank_correlations
-from safemil.tables.captions import amount, sources_of
+from safemil.tables.captions import amount, sentences, sources_of
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, sentences
+from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 from safemil.tables.separability import avoided_estimate
 from safemil.tables.text import TOO_FEW, UNDEFINED

@@ -12,9 +12,9 @@ from safemil.statistics import avoided_cost
 from safemil.statistics.avoided_cost import FEW_SEEDS, MINIMUM_TASKS, NO_ROOM, rank_correlations
 from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.scores import seed_scores
-from safemil.tables.captions import amount, sources_of
+from safemil.tables.captions import amount, sentences, sources_of
 from safemil.tables.cells import Estimate, Row
-from safemil.tables.document import Document, Section, sentences
+from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 from safemil.tables.text import TOO_FEW, UNDEFINED, estimate
 

@@ -10,9 +10,8 @@ from safemil.catalogue import DEFAULT_VARIANT, Kind, method_label
 from safemil.references import SECOND_REFERENCE, constrained_reference_of
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.statistics.scores import SCORES, reference_notes, second_reference_tasks
-from safemil.tables.captions import custom_method_notes, is_partial, oracle_sentence
+from safemil.tables.captions import custom_method_notes, is_partial, oracle_sentence, sentences
 from safemil.tables.cells import Cell, Estimate, Group, Row
-from safemil.tables.document import sentences
 from safemil.tables.request import TableRun
 
 MINIMUM_RETURN_NORM = 0.5

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from safemil.tables.captions import sentences
 from safemil.tables.cells import Row
-from safemil.tables.document import Document, Section, sentences
+from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 from safemil.theory.bags import COST_LAWS, CostLaw
 from safemil.theory.settings import TheorySettings

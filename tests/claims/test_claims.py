@@ -18,8 +18,8 @@ from safemil.plan.ablation_cells import ablation_runs
 from safemil.plan.configuration import parse_config
 from safemil.plan.rules import CLAIMED_ABLATIONS
 from safemil.records.episodes import write_episodes
+from safemil.statistics.ablation import ablation_table
 from safemil.statistics.scores import main_table
-from safemil.tables.ablation import ablation_table
 from safemil.tables.text import MINIMUM_RETURN_NORM
 from tests.claims.claims_by_hand import (
     BAGS,

@@ -8,8 +8,8 @@ from safemil.errors import UserError
 from safemil.figures.ablation import PLOTTED_COLUMNS, ablation_figure
 from safemil.plan.ablation_cells import ShownPoint
 from safemil.plan.ablations import Ablation
+from safemil.statistics.ablation import ablation_table
 from safemil.statistics.scores import main_table
-from safemil.tables.ablation import ablation_table
 
 TASK = "swimmer_velocity"
 

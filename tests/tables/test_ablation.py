@@ -7,8 +7,9 @@ import pytest
 
 from safemil.errors import UserError
 from safemil.plan.ablation_cells import ShownPoint
+from safemil.statistics.ablation import ABLATION_COLUMNS, ablation_table
 from safemil.statistics.scores import main_table
-from safemil.tables.ablation import ABLATION_COLUMNS, ablation_table, document
+from safemil.tables.ablation import document
 from safemil.tables.document import write_document
 from safemil.tables.request import TableRun
 from tests.conftest import episode_rows

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from safemil.tables import latex, markdown
+from safemil.tables.captions import sentences
 from safemil.tables.cells import Cell, Estimate, Group, Markup
-from safemil.tables.document import Document, Section, sentences, to_latex, to_markdown, write_document
+from safemil.tables.document import Document, Section, to_latex, to_markdown, write_document
 
 CELLS: list[tuple[Cell, str, str, str]] = [
     # cell, in Markdown, in LaTeX, in LaTeX with the interval below

@@ -3,9 +3,11 @@
 import importlib
 import inspect
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
+import safemil.figures
 from safemil.errors import UserError
 from safemil.plan.configuration import parse_config
 from safemil.plan.inputs import Input, read_inputs, several, value
@@ -53,6 +55,13 @@ def test_the_code_of_a_table_is_its_own() -> None:
         assert {other for other in others if entry.code in behind[other]} == DRAWN_WITH.get(name, set()), name
         for room in ("safemil.plan", "safemil.cli", "safemil.figures", "safemil.report", "safemil.training"):
             assert not [each for each in behind[name] if each.startswith(room)], (name, room)
+
+
+def test_no_figure_knows_how_tables_look() -> None:
+    looks = {f"safemil.tables.{name}" for name in ("document", "markdown", "latex", *ENTRIES)}
+    for module in iter_modules(safemil.figures.__path__, "safemil.figures."):
+        if module.name != "safemil.figures.entries":  # the list of figures, which is behind none of them
+            assert not looks & modules_behind(module.name), module.name
 
 
 def test_inputs_are_read_from_the_files_that_are_named_in_order(tmp_path: Path) -> None:
