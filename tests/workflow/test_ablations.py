@@ -230,7 +230,7 @@ def test_cells_are_named_once(finished: Project) -> None:
 def test_an_ablation_of_the_data_runs_from_split_to_figure(editable: Project) -> None:
     target = "ablation_labelled"
     planned = editable.planned(target)
-    assert (planned["split"], planned["train_method"], planned["table_ablation"]) == (1, 1, 1)
+    assert (planned["split"], planned["train_method"], planned["table"]) == (1, 1, 1)
     editable.snakemake(target, "--configfile", "tiny.yaml")
     with h5py.File(editable.directory / f"{RUN}/data/labelled2/training_data.hdf5") as file:
         assert len(file["non_preferred/starts"]) == 2
@@ -266,7 +266,7 @@ def test_ablations_are_part_of_all_when_they_are_named(editable: Project) -> Non
     raw = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**raw, "ablations_in_all": ["sizes"]}))
     planned = editable.planned("all")
-    assert (planned["table_ablation"], planned["figure_ablation"], planned["train_method"]) == (1, 1, 1)
+    assert (planned["table"], planned["figure_ablation"], planned["train_method"]) == (1, 1, 1)
 
 
 def test_claims_are_decided_on_the_ablations_of_all(editable: Project) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.workflow.conftest import PROVENANCE, Project
 from tests.workflow.test_pipeline import RUN, edit
 
-CURVES = {"gather_curves": 1, "table_learning_curves": 1, "figure_learning_curves": 1}
+CURVES = {"gather_curves": 1, "table": 2, "figure_learning_curves": 1}
 
 
 def test_every_trained_run_has_its_points_and_ends_where_the_final_policy_is(finished: Project) -> None:
@@ -42,7 +42,7 @@ def test_settings_of_curves_rerun_only_what_they_must(editable: Project) -> None
     edit(editable, "tiny.yaml", "curve_episodes: 2", "curve_episodes: 1")
     assert editable.planned("all") == {"all": 1, "evaluate_curve": 5, **CURVES, **PROVENANCE}
     edit(editable, "tiny.yaml", "curve_episodes: 1", "curve_episodes: 2\n  level_tolerance: 0.2")
-    assert editable.planned("all") == {"all": 1, "table_learning_curves": 1, **PROVENANCE}
+    assert editable.planned("all") == {"all": 1, "table": 2, **PROVENANCE}
 
 
 @pytest.mark.parametrize("figure", ["learning_curves", "plane"])

@@ -23,24 +23,22 @@ def edit(project: Project, file: str, old: str, new: str) -> None:
 
 def test_every_promised_file_is_there(finished: Project) -> None:
     expected = [
-        *[f"results/tiny/tables/main.{e}" for e in ("csv", "md", "tex")],
         *[
             f"figures/tiny/{f}.{e}"
             for f in ("main", "plane", "profiles", "learning_curves")
             for e in ("png", "pdf", "csv")
         ],
-        *[f"results/tiny/tables/learning_curves{e}" for e in (".csv", ".md", "_over_tasks.csv")],
         *[f"results/tiny/{table}.parquet" for table in ("episodes", "curve_episodes", "runs")],
         *[
             f"results/tiny/tables/{t}.{e}"
-            for t in ("per_task", "aggregate", "separability", "selection")
+            for t in (
+                *("main", "per_task", "aggregate", "separability", "selection", "fairness", "theory"),
+                *("learned_cost", "learning_curves", "learning_curves_over_tasks", "data_overview"),
+            )
             for e in ("csv", "md", "tex")
         ],
         *[f"results/tiny/claims.{e}" for e in ("md", "json")],
-        *[f"results/tiny/tables/fairness.{e}" for e in ("csv", "md", "tex")],
-        *[f"results/tiny/tables/theory.{e}" for e in ("csv", "md")],
         *[f"figures/tiny/theory.{e}" for e in ("png", "pdf", "csv")],
-        *[f"results/tiny/tables/learned_cost.{e}" for e in ("csv", "md", "tex")],
         *[f"figures/tiny/learned_cost.{e}" for e in ("png", "pdf", "csv")],
         *[
             f"{RUN}/data/default/{f}"
@@ -120,9 +118,9 @@ def test_fairness_table_is_read_off_the_records(finished: Project) -> None:
 
 def test_changing_the_theory_draws_bags_anew_and_nothing_else(editable: Project) -> None:
     edit(editable, "tiny.yaml", "draws: 200", "draws: 300")
-    theory = {"table_theory": 1, "figure_theory": 1, "claims": 1}
+    theory = {"table": 1, "figure_theory": 1, "claims": 1}
     assert editable.planned("all") == {"all": 1, **theory, **PROVENANCE}
-    assert set(editable.planned("figure_theory")) == {"table_theory", "figure_theory"}
+    assert set(editable.planned("figure_theory")) == {"table", "figure_theory"}
 
 
 def test_learned_costs_are_those_of_the_methods_that_have_one(finished: Project) -> None:
@@ -144,9 +142,13 @@ def test_without_a_learned_cost_there_is_no_table_of_it(editable: Project) -> No
     configuration = yaml.safe_load((editable.directory / "tiny.yaml").read_text())
     del configuration["methods"]["safemil"]
     (editable.directory / "tiny.yaml").write_text(yaml.safe_dump(configuration))
-    of_it = {"table_learned_cost", "figure_learned_cost", "evaluate_cost", "render_learned_cost"}
-    of_it |= {"table_selection", "render_selection"}
+    of_it = {"figure_learned_cost", "evaluate_cost", "render_learned_cost", "render_selection"}
     assert not of_it & set(editable.planned("all"))
+    planned = editable.snakemake("all", "--dry-run", "--configfile", "tiny.yaml").stdout
+    assert "results/tiny/tables/main.csv" in planned
+    assert not [
+        name for name in ("learned_cost", "selection") if f"results/tiny/tables/{name}.csv" in planned
+    ]
 
 
 def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Project) -> None:
@@ -155,11 +157,10 @@ def test_editing_the_diagnostics_of_the_learned_cost_trains_nothing(editable: Pr
     assert planned == {
         "all": 1,
         "evaluate_cost": 2,
-        "table_learned_cost": 1,
+        "table": 2,  # of learned costs, and what is selected by them
         "figure_learned_cost": 1,
         "claims": 1,
         "render_learned_cost": 1,
-        "table_selection": 1,
         "render_selection": 1,
         "render_pages": 1,
     }
@@ -179,20 +180,13 @@ def test_editing_a_method_reruns_that_method_and_what_follows(editable: Project)
         "gather_episodes": 1,
         "evaluate_curve": 2,
         "gather_curves": 1,
-        "table_learning_curves": 1,
         "figure_learning_curves": 1,
         "gather_runs": 1,
-        "table_main": 1,
-        "table_per_task": 1,
-        "table_aggregate": 1,
-        "table_separability": 1,
-        "table_selection": 1,
-        "table_fairness": 1,
+        "table": 9,  # all but the theory and the overview of the data
         "figure_main": 1,
         "figure_plane": 1,
         "figure_profiles": 1,
         "evaluate_cost": 2,
-        "table_learned_cost": 1,
         "figure_learned_cost": 1,
         "claims": 1,
         "render_learned_cost": 1,
