@@ -260,7 +260,7 @@ def test_traces_hold_two_episodes_and_the_commands_make_table_and_figure_of_them
     finished = restore_run(files_of(run))
     learned = learned_costs(finished.learner, source.trajectories)[rows]
     assert steps["learned_cost"].tolist() == pytest.approx(learned.tolist(), rel=1e-6)
-    command("table-learned-cost", run, run / "rows.csv", directory="tables")
+    command("table", run, "learned_cost", run / "rows.csv", directory="tables")
     cli.main(
         ["figure-learned-cost", f"--directory={run / 'figures'}", str(run / "traces.parquet")],
         standalone_mode=False,
