@@ -28,12 +28,13 @@ from torch.utils.flop_counter import flop_registry
 from safemil.data.labels import OracleLabels
 from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import Learner
-from safemil.methods.oracle import OracleData, find_oracle
+from safemil.methods.oracle import OracleData
 from safemil.methods.registry import find_learner
 from safemil.methods.registry_names import built_in_methods, method_kind
 from safemil.training.randomness import numpy_stream, torch_stream
-from safemil.training.settings import TrainingSettings
+from safemil.training.train_oracle import find_oracle
 
 OBSERVATION_SIZE, ACTION_SIZE = 28, 2
 EPISODE_LENGTH = 500

@@ -1,9 +1,10 @@
 """The six tasks of the paper as rows of `config/tasks.tsv`: sizes, episode lengths, DSRL files."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from safemil.errors import UserError
 
@@ -35,6 +36,10 @@ class Task:
     dsrl_file: str
     dsrl_max_cost: float
     dsrl_trajectories: int
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what can decide a number, as plain values: all but the name that people are shown."""
+        return {name: value for name, value in asdict(self).items() if name != "paper_name"}
 
 
 def _parse(row: dict[str, str]) -> Task:

@@ -17,14 +17,12 @@ import numpy as np
 from safemil.behavior.card import read_card
 from safemil.behavior.collect_settings import CollectSettings
 from safemil.behavior.snapshots import Snapshot, read_snapshots
-from safemil.data.card import source_card, write_card
-from safemil.data.card_plot import plot_source
 from safemil.data.hdf5 import write_labelled
 from safemil.data.trajectories import LabelledTrajectories, Trajectories
 from safemil.errors import UserError
 from safemil.files import sha256
-from safemil.progress import Progress
-from safemil.records.provenance import versions
+from safemil.records.versions import versions
+from safemil.reporting import StartReport, silent
 from safemil.simulator.rollout import ActionNoise, Episode, roll_out
 from safemil.simulator.seeds import COLLECTION_SEEDS
 from safemil.tasks import Task
@@ -67,9 +65,9 @@ def collect(
     shipped_card: Path,
     settings: CollectSettings,
     output: Path,
-    card_directory: Path,
+    report: StartReport = silent,
 ) -> None:
-    """Roll out every shipped policy and write the episodes and their card.
+    """Roll out every shipped policy and write the episodes.
 
     Args:
         task: which task.
@@ -77,14 +75,14 @@ def collect(
         shipped_card: their card, which says in which cost band each lies.
         settings: episodes per band and noise.
         output: the HDF5 file.
-        card_directory: gets the data card: counts kept and left out, quantiles, provenance, versions, a plot.
+        report: shows how far collecting is.
     """
     snapshots = read_snapshots(shipped)
     bands = {policy["name"]: policy["cost_band"] for policy in read_card(shipped_card)["policies"]}
     counts = allocate([bands[snapshot.name] for snapshot in snapshots], settings.episodes_in_band(task.name))
     collected: list[Collected] = []
     done = 0
-    with Progress(f"collect {task.name}", sum(counts), unit="episodes") as progress:
+    with report(sum(counts), unit="episodes") as progress:
         for snapshot, count in zip(snapshots, counts, strict=True):
             seeds = COLLECTION_SEEDS[done : done + count]
             collected.append(_roll_out(task, snapshot, seeds, settings))
@@ -95,11 +93,7 @@ def collect(
             "no episode lies in the cost range", expected=f"0 to {task.dsrl_max_cost}", where=shipped
         )
     data = _labelled(collected)
-    attributes = _attributes(task, shipped, settings, collected)
-    title = f"{task.paper_name}, collected: {data.trajectories.n_trajectories} trajectories"
-    write_labelled(output, data, attributes)
-    card = source_card(data, task=task.name, source="collected", attributes=attributes)
-    write_card(card_directory, card, plot_source(data.returns, data.episode_costs, title))
+    write_labelled(output, data, _attributes(task, shipped, settings, collected))
 
 
 def _roll_out(task: Task, snapshot: Snapshot, seeds: range, settings: CollectSettings) -> Collected:

@@ -19,7 +19,8 @@ from safemil.behavior.settings import RunGroup
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.files import write_text
 from safemil.progress import Progress
-from safemil.records.provenance import commit, versions
+from safemil.records.provenance import commit
+from safemil.records.versions import versions
 from safemil.simulator.rollout import ActionNoise, roll_out
 from safemil.simulator.seeds import SELECTION_SEEDS
 from safemil.tasks import Task

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from safemil.cli.options import CONFIG, OUTPUT, PATH, SHIPPED, SPLIT, TASK
+from safemil.cli.options import CARD, CONFIG, OUTPUT, PATH, SHIPPED, SPLIT, TASK, progress
 from safemil.errors import UserError
 
 commands = click.Group()
@@ -78,13 +78,11 @@ def behavior_ship(task_name: str, snapshots: tuple[Path, ...], output: Path, car
 @click.option("--n-environments", type=int, help="Environments stepped together.")
 @click.option("--fast-simulator", type=bool, help="False for the stock simulator.")
 @OUTPUT
-@click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
 def collect(
     task_name: str,
     policies: Path,
     policies_card: Path,
     output: Path,
-    card_directory: Path,
     **settings: int | float | None,
 ) -> None:
     """Roll the shipped behaviour policies out into a file in DSRL's form.
@@ -99,7 +97,8 @@ def collect(
     # These two are by task in the configuration; one that is given replaces the defaults of all tasks.
     given |= {name: {task_name: given[name]} for name in ("more_episodes", "highest_return") if name in given}
     chosen = CollectSettings.model_validate(given)
-    collect_source(get_task(task_name), policies, policies_card, chosen, output, card_directory)
+    task, report = get_task(task_name), progress(f"collect {task_name}")
+    collect_source(task, policies, policies_card, chosen, output, report)
 
 
 @commands.command()
@@ -137,7 +136,6 @@ def download(
 @SPLIT
 @click.option("--training", "training_path", type=PATH, required=True, help="Stripped file to write.")
 @click.option("--labels", "labels_path", type=PATH, required=True, help="Oracle labels to write.")
-@click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
 def split(
     config_path: Path,
     task_name: str,
@@ -145,7 +143,6 @@ def split(
     split_name: str,
     training_path: Path,
     labels_path: Path,
-    card_directory: Path,
 ) -> None:
     """Filter, draw D_N and D_U, and strip the labels off."""
     from safemil.data.prepare import prepare
@@ -160,7 +157,49 @@ def split(
         config.split_settings(split_name),
         training_path=training_path,
         labels_path=labels_path,
-        card_directory=card_directory,
+    )
+
+
+@commands.command("collected-card")
+@TASK
+@click.option("--data", "data_path", type=PATH, required=True, help="Collected file.")
+@CARD
+def collected_card(task_name: str, data_path: Path, card_directory: Path) -> None:
+    """Write the data card of a collected file."""
+    from safemil.data.make_card import make_source_card
+    from safemil.tasks import get_task
+
+    make_source_card(get_task(task_name), data_path, card_directory)
+
+
+@commands.command("split-card")
+@CONFIG
+@TASK
+@click.option("--data", "data_path", type=PATH, required=True, help="The labelled file that was split.")
+@SPLIT
+@click.option("--training", "training_path", type=PATH, required=True, help="Stripped file of the split.")
+@CARD
+def split_card(
+    config_path: Path,
+    task_name: str,
+    data_path: Path,
+    split_name: str,
+    training_path: Path,
+    card_directory: Path,
+) -> None:
+    """Write the data card of a split."""
+    from safemil.data.make_card import make_split_card
+    from safemil.plan.configuration import read_resolved
+    from safemil.tasks import get_task
+
+    config = read_resolved(config_path)
+    make_split_card(
+        get_task(task_name),
+        config.source,
+        data_path,
+        config.split_settings(split_name),
+        training_path=training_path,
+        directory=card_directory,
     )
 
 

@@ -1,8 +1,13 @@
 """Options that several commands share."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from safemil.reporting import StartReport
 
 PATH = click.Path(path_type=Path)
 CONFIG = click.option(
@@ -22,4 +27,12 @@ EPISODES = click.option("--episodes", type=PATH, required=True, help="All episod
 SPLIT = click.option(
     "--split", "split_name", default="default", show_default=True, help="Variant whose split it is."
 )
+CARD = click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
 RUN_DIRECTORY = click.option("--directory", type=PATH, required=True, help="Folder of the run's outputs.")
+
+
+def progress(title: str) -> "StartReport":
+    """Return what shows the progress of a piece of work under a title, on a terminal or in a log."""
+    from safemil.progress import Progress
+
+    return partial(Progress, title)

@@ -16,6 +16,7 @@ from safemil.cli.options import (
     TASK,
     TRAINING_DATA,
     VARIANT,
+    progress,
 )
 from safemil.errors import UserError
 
@@ -43,7 +44,8 @@ def train(
     """Train one learner, variant and seed; resumes where a killed run stopped."""
     from safemil.training.train import train as train_run
 
-    train_run(_run_request(config_path, task_name, method, variant, seed), data_path, directory)
+    request = _run_request(config_path, task_name, method, variant, seed)
+    train_run(request, data_path, directory, progress(request.title))
 
 
 @commands.command("train-oracle")
@@ -69,7 +71,7 @@ def train_oracle(
     from safemil.training.train_oracle import train_oracle as train_run
 
     request = _run_request(config_path, task_name, method, variant, seed)
-    train_run(request, data_path, labels_path, directory)
+    train_run(request, data_path, labels_path, directory, progress(request.title))
 
 
 @commands.command()
@@ -99,7 +101,10 @@ def evaluate(
 
     config = read_resolved(config_path)
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
-    evaluate_policy(policy_path, output, config.evaluation, source=config.source, key=key, record=record)
+    report = progress(f"evaluate {_title(key)}")
+    evaluate_policy(
+        policy_path, output, config.evaluation, source=config.source, key=key, record=record, report=report
+    )
 
 
 @commands.command("evaluate-reference")
@@ -124,7 +129,8 @@ def evaluate_reference(
 
     config = read_resolved(config_path)
     task = get_task(task_name)
-    roll_out_reference(reference, task, policies, card, output, config.evaluation, config.source)
+    report = progress(f"evaluate {task.name} {reference}")
+    roll_out_reference(reference, task, policies, card, output, config.evaluation, config.source, report)
 
 
 @commands.command("evaluate-curve")
@@ -152,7 +158,15 @@ def evaluate_curve(
 
     config = read_resolved(config_path)
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
-    evaluate_run(policies_path, record, output, config.evaluation, source=config.source, key=key)
+    evaluate_run(
+        policies_path,
+        record,
+        output,
+        config.evaluation,
+        source=config.source,
+        key=key,
+        report=progress(f"evaluate curve of {_title(key)}"),
+    )
 
 
 @commands.command("evaluate-cost")
@@ -181,13 +195,14 @@ def evaluate_cost(
 ) -> None:
     """Score the learned cost of a run on held-out trajectories."""
     from safemil.learned_cost.measure import evaluate_cost as evaluate_run
+    from safemil.methods.registry import find_learner
     from safemil.plan.configuration import read_resolved
     from safemil.training.restore import RunFiles
 
     limit = read_resolved(config_path).evaluation.cost_limit
     run = RunFiles(files["data"], files["policy"], files["networks"], files["record"])
     key: dict[str, str | int] = {"task": task_name, "method": method, "variant": variant, "seed": seed}
-    evaluate_run(run, held_out_path, output, traces, key=key, cost_limit=limit)
+    evaluate_run(run, find_learner(method), held_out_path, output, traces, key=key, cost_limit=limit)
 
 
 @commands.command("accept-policy")
@@ -295,6 +310,10 @@ def take_up(config_path: Path, digest: str | None) -> None:
         )
     kept_runs.take_up(kept.plan, kept.files())
     click.echo(f"{len(kept.taken)} runs are taken up")
+
+
+def _title(key: Mapping[str, str | int]) -> str:
+    return "{task} {method}/{variant} seed {seed}".format(**key)
 
 
 def _configured(

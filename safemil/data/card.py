@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 import safemil
-from safemil.data.outline import Outline, outline_of
+from safemil.data.outline import Outline
 from safemil.data.split import BuiltSplit, SplitSettings
-from safemil.data.trajectories import IndexArray, LabelledTrajectories
+from safemil.data.trajectories import IndexArray
 from safemil.files import replacing, write_text
 
 if TYPE_CHECKING:
@@ -166,10 +166,9 @@ def _summaries(data: Outline, sets: Mapping[str, IndexArray]) -> dict[str, SetSu
 
 
 def source_card(
-    data: LabelledTrajectories, *, task: str, source: str, attributes: Mapping[str, str] | None = None
+    outline: Outline, *, task: str, source: str, attributes: Mapping[str, str] | None = None
 ) -> SourceCard:
     """Describe a source file by its trajectories and the text attributes it carries."""
-    outline = outline_of(data)
     everything = np.arange(outline.n_trajectories)
     return SourceCard(
         task=task,

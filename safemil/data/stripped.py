@@ -151,6 +151,35 @@ def read_training_metadata(path: Path) -> TrainingMetadata:
         return TrainingMetadata(task=file.attrs["task"], source=file.attrs["source"])
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingFile:
+    """A stripped training file that has been read.
+
+    Attributes:
+        path: where it lies.
+        source: where its trajectories are from.
+        data: its content.
+    """
+
+    path: Path
+    source: str
+    data: TrainingData
+
+
+def read_training_file(task: str, path: Path) -> TrainingFile:
+    """Read a stripped training file.
+
+    Raises:
+        UserError: it is of another task, or anything but a stripped training file.
+    """
+    metadata = read_training_metadata(path)
+    if metadata.task != task:
+        raise UserError(
+            "the training file is of another task", expected=task, found=metadata.task, where=path
+        )
+    return TrainingFile(path, metadata.source, read_training_data(path))
+
+
 def _read_group(group: h5py.Group, path: Path) -> Trajectories:
     try:
         return Trajectories(**{name: group[name][()] for name in _DTYPES})

@@ -137,6 +137,7 @@ def example_episodes(episode_costs: Values, cost_limit: float) -> dict[str, int]
 
 def evaluate_cost(
     files: RunFiles,
+    method: type[Learner[Any, Any]],
     held_out_path: Path,
     rows_path: Path,
     traces_path: Path,
@@ -148,6 +149,7 @@ def evaluate_cost(
 
     Args:
         files: the run's files.
+        method: the class of the run's method.
         held_out_path: the held-out trajectories of the run's split.
         rows_path: gets a row for each held-out set and score.
         traces_path: gets a row for each step of the two `example_episodes`.
@@ -159,7 +161,7 @@ def evaluate_cost(
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    run = restore_run(files)
+    run = restore_run(files, method)
     found = {name: run.record[name] for name in ("task", "method", "variant", "seed")}
     if found != key:
         raise UserError("the files are of another run", expected=key, found=found, where=files.record)

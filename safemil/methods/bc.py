@@ -16,8 +16,8 @@ from torch import Tensor
 
 from safemil.data.segments import sample_transitions
 from safemil.data.stripped import TrainingData
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import Learner, MethodSettings, TransitionTensors
-from safemil.training.settings import TrainingSettings
 
 
 class BCSettings(MethodSettings):

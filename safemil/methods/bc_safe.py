@@ -21,9 +21,9 @@ from torch import Tensor
 
 from safemil.data.segments import sample_transitions
 from safemil.errors import UserError
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import MethodSettings, TransitionTensors
 from safemil.methods.oracle import OracleData, OracleLearner
-from safemil.training.settings import TrainingSettings
 
 
 class BCSafeSettings(MethodSettings):

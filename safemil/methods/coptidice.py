@@ -66,11 +66,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from safemil.data.segments import sample_transitions
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import MethodSettings, SuccessorTensors
 from safemil.methods.networks import HIDDEN_SIZES, initialise, multilayer_perceptron
 from safemil.methods.oracle import OracleData, OracleLearner
 from safemil.methods.weights import weight_metrics
-from safemil.training.settings import TrainingSettings
 
 LimitUnit = Literal["step", "discounted_sum"]
 

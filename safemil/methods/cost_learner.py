@@ -8,8 +8,6 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from safemil.methods.registry import find_method
-
 
 @runtime_checkable
 class CostLearner(Protocol):
@@ -21,13 +19,3 @@ class CostLearner(Protocol):
         Larger means costlier; the scale is the method's own. The cost of a pair must not depend on the
         other pairs of the call.
         """
-
-
-def learns_cost(method: str) -> bool:
-    """Return whether `method`, a registered name or a module path, has `pair_costs` and sees no labels.
-
-    Raises:
-        UserError: there is no such method.
-    """
-    found = find_method(method)
-    return found.kind == "learner" and issubclass(found, CostLearner)

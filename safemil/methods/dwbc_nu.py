@@ -59,6 +59,7 @@ from torch import Tensor, nn
 
 from safemil.data.segments import sample_transitions
 from safemil.data.stripped import TrainingData
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import Learner, MethodSettings, TransitionTensors
 from safemil.methods.networks import (
     LOG_STD_RANGE,
@@ -68,7 +69,6 @@ from safemil.methods.networks import (
     negative_log_likelihood,
 )
 from safemil.methods.weights import weight_metrics
-from safemil.training.settings import TrainingSettings
 
 BRANCH_SIZE = 128
 JOINT_SIZE = 256

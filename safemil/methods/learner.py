@@ -6,18 +6,18 @@ A learner is built from `TrainingData` alone, a type without reward or cost. The
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from safemil.data.stripped import TrainingData
 from safemil.data.trajectories import Trajectories
+from safemil.errors import UserError
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.networks import POLICY_LOSSES, GaussianPolicy, initialise
-from safemil.methods.registry_names import MethodKind
-from safemil.training.settings import TrainingSettings
 
 STD_FLOOR = 1e-3
 
@@ -82,7 +82,7 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
     """
 
     name: ClassVar[str]
-    kind: ClassVar[MethodKind] = "learner"
+    kind: ClassVar[Literal["learner", "oracle"]] = "learner"
     settings_model: ClassVar[type[MethodSettings]]
 
     def __init__(
@@ -176,3 +176,20 @@ class Learner(ABC, Generic[SettingsType, BatchType]):
         self.networks.load_state_dict(state["networks"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+
+
+def check_settings(learner: type[Learner[Any, Any]], raw: Mapping[str, Any]) -> MethodSettings:
+    """Check a method's own settings against its model.
+
+    Raises:
+        UserError: lists every problem at once.
+    """
+    try:
+        return learner.settings_model.model_validate(dict(raw))
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}, found {p['input']!r}" for p in error.errors()]
+        raise UserError(
+            f"the settings of {learner.name} have {len(lines)} problem(s):\n"
+            + "\n".join(f"  - {line}" for line in lines),
+            expected=f"keys {sorted(learner.settings_model.model_fields)}",
+        ) from error

@@ -10,17 +10,14 @@ A new oracle is a module with `METHOD`, a subclass of `OracleLearner`, a row of 
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
 from safemil.data.labels import OracleLabels
 from safemil.data.stripped import TrainingData
-from safemil.errors import UserError
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import BatchType, Learner, SettingsType
-from safemil.methods.registry import check_constructor, find_method
-from safemil.methods.registry_names import MethodKind
-from safemil.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,7 @@ class OracleLearner(Learner[SettingsType, BatchType]):
         generator: draws the initial weights.
     """
 
-    kind: ClassVar[MethodKind] = "oracle"
+    kind: ClassVar[Literal["learner", "oracle"]] = "oracle"
 
     def __init__(
         self,
@@ -62,22 +59,3 @@ class OracleLearner(Learner[SettingsType, BatchType]):
         generator: torch.Generator,
     ) -> None:
         super().__init__(data.stripped, settings, training, generator)
-
-
-def find_oracle(method: str) -> type[OracleLearner[Any, Any]]:
-    """Import and return the class of an oracle.
-
-    Raises:
-        UserError: there is no such method, or it is a learner and has no business with labels.
-    """
-    found = find_method(method)
-    if not issubclass(found, OracleLearner):
-        raise UserError(
-            f"{method} is a learner: it is never given labels",
-            expected="an oracle, a subclass of OracleLearner",
-            found=found.__name__,
-            where=found.__module__,
-            hint="train it with `safemil train`, which takes the stripped file alone",
-        )
-    check_constructor(found, OracleData)
-    return found

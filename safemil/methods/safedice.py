@@ -44,10 +44,10 @@ from torch.nn.functional import logsigmoid, softplus
 
 from safemil.data.segments import sample_transitions
 from safemil.data.stripped import TrainingData
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import Learner, MethodSettings, SuccessorTensors, TransitionTensors
 from safemil.methods.networks import HIDDEN_SIZES, initialise, multilayer_perceptron
 from safemil.methods.weights import weight_metrics
-from safemil.training.settings import TrainingSettings
 
 # Learning rate of f as a multiple of the policy's.
 DISCRIMINATOR_RATIO = 10.0

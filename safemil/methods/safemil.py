@@ -40,10 +40,10 @@ from torch.nn.functional import softplus
 
 from safemil.data.segments import Segments, SegmentSampler
 from safemil.data.stripped import TrainingData
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import Learner, MethodSettings, TransitionTensors
 from safemil.methods.networks import CostNetwork, initialise
 from safemil.methods.weights import cost_threshold, softmax_weights, threshold_weights, weight_metrics
-from safemil.training.settings import TrainingSettings
 
 
 class SafeMILSettings(MethodSettings):

@@ -23,11 +23,11 @@ import torch
 from pydantic import Field
 
 from safemil.data.segments import Segments, SegmentSampler
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import MethodSettings, TransitionTensors
 from safemil.methods.oracle import OracleData, OracleLearner
 from safemil.methods.safemil import segment_costs
 from safemil.methods.weights import softmax_weights, weight_metrics
-from safemil.training.settings import TrainingSettings
 
 
 class SafeMILTrueCostSettings(MethodSettings):

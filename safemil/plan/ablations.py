@@ -22,7 +22,7 @@ from pydantic import (
 
 from safemil.data.split import SplitSettings
 from safemil.errors import UserError, problem_lines
-from safemil.training.settings import TrainingSettings
+from safemil.methods.budget import TrainingSettings
 
 ABLATION_LIBRARY = Path(__file__).resolve().parents[2] / "config" / "ablations.yaml"
 

@@ -26,12 +26,12 @@ from safemil.claims.settings import ClaimsSettings
 from safemil.data.split import SplitSettings
 from safemil.errors import UserError, problem_lines
 from safemil.files import write_text
+from safemil.methods.budget import TrainingSettings
 from safemil.plan.ablations import Ablation, Overrides, shipped_ablations, variant_overrides
 from safemil.references import reference_method
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.tasks import load_tasks
 from safemil.theory.settings import TheorySettings
-from safemil.training.settings import TrainingSettings
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 DEFAULT_VARIANT = "default"

@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def origin_of_run(plan: Plan, run: Run) -> str:
     """
     method, task = str(run["method"]), str(run["task"])
     known: dict[str, Any] = {
-        "task": asdict(get_task(task)),
+        "task": get_task(task).decisive(),
         "rollout": plan.rollout_parameters(),
         "rollout_code": source_digest("safemil.rollouts.evaluate"),
     }
@@ -117,7 +117,10 @@ def origin_of_run(plan: Plan, run: Run) -> str:
 
 def origin_of_data(plan: Plan, task: str) -> str:
     """Return what decides a task's data and their cards, as JSON."""
-    return _json({"task": asdict(get_task(task)), **_data_origin(plan, task, DEFAULT_VARIANT)})
+    known = _data_origin(plan, task, DEFAULT_VARIANT)
+    return _json(
+        {"task": get_task(task).decisive(), **known, "card_code": source_digest("safemil.data.make_card")}
+    )
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.plan.ablation_cells import ablation_runs, is_run
 from safemil.plan.configuration import DEFAULT_VARIANT, Config
 from safemil.records.expected import ExpectedRun, WantedRun
-from safemil.records.provenance import source_digest
+from safemil.records.provenance import source_digest, training_code
 from safemil.references import BEHAVIOUR_REFERENCE, reference_method, rolled_out_references
 from safemil.tasks import get_task, load_tasks
 
@@ -33,12 +33,6 @@ CURVE_SETTINGS = {"curve_points", "curve_episodes", "level_tolerance"}
 
 # The ablations that the paper's claims are about (claims 4, 5 and 6).
 CLAIMED_ABLATIONS = ("k", "h", "weighting")
-
-# The module that trains a method of either kind.
-TRAINERS: dict[MethodKind, str] = {
-    "learner": "safemil.training.train",
-    "oracle": "safemil.training.train_oracle",
-}
 
 # What holds rewards or costs, besides the source of the data itself.
 LABELLED_FILES = (paths.ORACLE_LABELS, paths.HELD_OUT)
@@ -288,7 +282,7 @@ class Plan:
 
         given = self.config.overrides_of(method, variant).settings
         settings = find_method(method).settings_model.model_validate(given).model_dump(mode="json")
-        training = self.config.training_of(task, method, variant).model_dump(mode="json")
+        training = self.config.training_of(task, method, variant).decisive()
         return {"training": training, "settings": settings}
 
     def unconfigured_episodes(self) -> list[Path]:
@@ -351,7 +345,7 @@ class Plan:
 
     def training_parameters(self, task: str, method: str, variant: str) -> str:
         """Return what decides a training besides data and code, as a tracked parameter."""
-        training = self.config.training_of(task, method, variant).model_dump(mode="json")
+        training = self.config.training_of(task, method, variant).decisive()
         return tracked({"training": training, "settings": self.config.overrides_of(method, variant).settings})
 
     def all_training_parameters(self) -> str:
@@ -369,7 +363,7 @@ class Plan:
 
     def training_code(self, method: str) -> str:
         """Return the digest of the code behind a training."""
-        return source_digest(TRAINERS[method_kind(method)], module_name(method))
+        return training_code(module_name(method))
 
     def rollout_parameters(self) -> str:
         """Return the evaluation settings that change rollouts, as a tracked parameter."""
@@ -425,7 +419,7 @@ class Plan:
 
     def cost_runs(self, variant: str | None = None) -> list[Run]:
         """Return the runs of the methods that learn a cost; of one variant if it is given."""
-        from safemil.methods.cost_learner import learns_cost  # brings torch along
+        from safemil.methods.registry import learns_cost  # brings torch along
 
         methods = {method for method in self.config.methods if learns_cost(method)}
         runs = [run for run in self.method_runs() if run["method"] in methods]

@@ -14,6 +14,7 @@ import pandas as pd
 
 from safemil.errors import UserError
 from safemil.files import sha256
+from safemil.methods.budget import INDECISIVE
 from safemil.records.episodes import CELL, SHOWN, gather, read_episodes
 from safemil.records.expected import WantedRun
 from safemil.records.identity import recorded_run_id, run_id
@@ -142,7 +143,7 @@ def _budget_problems(wanted: WantedRun, rows: pd.DataFrame) -> Iterator[str]:
 def _record_problems(wanted: WantedRun, record: Mapping[str, Any]) -> Iterator[str]:
     for name, asked in wanted.asked.items():
         stated = record.get(name, {})
-        for key in sorted({*asked, *stated}):
+        for key in sorted({*asked, *stated} - INDECISIVE):
             if (key in asked, asked.get(key)) != (key in stated, stated.get(key)):
                 yield f"{name}.{key} is {_value(stated, key)}, configured {_value(asked, key)}"
     data = wanted.data if wanted.data is not None and wanted.data.is_file() else None

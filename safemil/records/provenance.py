@@ -1,12 +1,10 @@
-"""Where a result comes from: versions, commit, machine; and digests of the code that made it."""
+"""Where a result comes from: the commit, and digests of the code that made it."""
 
 import ast
 import hashlib
 import importlib.util
-import platform
 import subprocess
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import grimp
@@ -14,22 +12,9 @@ import grimp
 from safemil.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PACKAGES = (
-    "torch",
-    "numpy",
-    "gymnasium",
-    "mujoco",
-    "safety-gymnasium",
-    "dsrl",
-    "h5py",
-    "safetensors",
-    "snakemake",
-)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that can change numbers."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+# The loop that trains any method: a policy is decided by what it and the method import. What stands around it
+# reads settings, shows progress and writes files, and decides nothing.
+TRAINING_LOOP = "safemil.training.loop"
 
 
 def commit() -> str:
@@ -136,3 +121,8 @@ def source_digest(*modules: str) -> str:
     for module in sorted(modules_behind(*modules)):
         digest.update(module.encode() + b"\0" + _without_docstrings(_file_of(module).read_text()).encode())
     return digest.hexdigest()[:16]
+
+
+def training_code(method_module: str) -> str:
+    """Return the digest of the code behind a training of the method in `method_module`."""
+    return source_digest(TRAINING_LOOP, method_module)

@@ -9,7 +9,8 @@ import pandas as pd
 import yaml
 
 from safemil.files import write_text
-from safemil.records.provenance import commit, versions
+from safemil.records.provenance import commit
+from safemil.records.versions import versions
 from safemil.tables import markdown
 
 _RUN_COLUMNS = {

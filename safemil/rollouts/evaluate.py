@@ -13,22 +13,23 @@ from safemil.behavior.card import constrained_reference
 from safemil.errors import UserError
 from safemil.files import sha256
 from safemil.methods.policy_file import read_policy
-from safemil.progress import Progress
 from safemil.records.episodes import write_episodes
 from safemil.records.identity import policy_run_id, recorded_run_id, run_id
-from safemil.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
+from safemil.reporting import StartReport, silent
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.simulator.rollout import Episode, Noise, Policy, UniformNoise, ZeroPolicy, roll_out
 from safemil.simulator.seeds import EVALUATION_SEEDS
 from safemil.tasks import Task, get_task
 
+# What is rolled out without a training: the shipped policy that its card names, and uniformly random actions.
+BEHAVIOUR_REFERENCE, RANDOM_REFERENCE = "constrained_rl", "random"
 REFERENCES = (BEHAVIOUR_REFERENCE, RANDOM_REFERENCE)
 
 
 def _episodes(
-    task: Task, policy: Policy, settings: EvaluationSettings, title: str, noise: Noise | None = None
+    task: Task, policy: Policy, settings: EvaluationSettings, report: StartReport, noise: Noise | None = None
 ) -> list[Episode]:
-    with Progress(title, settings.episodes, unit="episodes") as progress:
+    with report(settings.episodes, unit="episodes") as progress:
         return roll_out_first(
             task, policy, settings.episodes, settings, lambda done: progress.update(done, {}), noise
         )
@@ -88,6 +89,7 @@ def evaluate_policy(
     source: str,
     key: dict[str, str | int],
     record: Path | None = None,
+    report: StartReport = silent,
 ) -> None:
     """Roll out a trained policy by its mean action and write its episodes.
 
@@ -98,6 +100,7 @@ def evaluate_policy(
         source: which data it was trained on, for the rows.
         key: task, method, variant and seed the policy must be of.
         record: run.json of the run, which has its id; a run without one is known by its policy file's digest.
+        report: shows how far the rollout is.
 
     Raises:
         UserError: policy or record are of another run than `key` says, or cannot be read or rolled out.
@@ -110,8 +113,7 @@ def evaluate_policy(
         raise UserError("the policy is of another run", expected=key, found=found, where=policy_path)
     whose = {**key, "source": source}
     identity = recorded_run_id(record, whose) if record else policy_run_id(whose, policy_path)
-    title = "evaluate {task} {method}/{variant} seed {seed}".format(**key)
-    episodes = _episodes(get_task(metadata.task), policy, settings, title)
+    episodes = _episodes(get_task(metadata.task), policy, settings, report)
     write_episodes(output, episode_rows(episodes, whose | {"step": metadata.steps, "run_id": identity}))
 
 
@@ -123,6 +125,7 @@ def evaluate_reference(
     output: Path,
     settings: EvaluationSettings,
     source: str,
+    report: StartReport = silent,
 ) -> None:
     """Roll out the constrained behaviour policy or the uniformly random policy.
 
@@ -134,19 +137,19 @@ def evaluate_reference(
         output: the table of episodes.
         settings: how many episodes.
         source: for the rows.
+        report: shows how far the rollout is.
 
     Raises:
         UserError: there is no such reference, or its policies are not given or not there.
     """
     if reference not in REFERENCES:
         raise UserError("unknown reference", expected=f"one of {', '.join(REFERENCES)}", found=reference)
-    title = f"evaluate {task.name} {reference}"
     if reference == RANDOM_REFERENCE:
-        episodes = _episodes(task, ZeroPolicy(task.action_size), settings, title, UniformNoise(seed=0))
+        episodes = _episodes(task, ZeroPolicy(task.action_size), settings, report, UniformNoise(seed=0))
     else:
         if shipped is None or card is None:
             raise UserError(f"{reference} is rolled out from the shipped policies and their card: name both")
-        episodes = _episodes(task, constrained_reference(shipped, card), settings, title)
+        episodes = _episodes(task, constrained_reference(shipped, card), settings, report)
     key: dict[str, str | int] = {"method": reference, "variant": "default", "seed": 0}
     key |= {"task": task.name, "source": source}
     files = [sha256(path) for path in (shipped, card) if path]

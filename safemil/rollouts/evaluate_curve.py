@@ -12,9 +12,9 @@ import pandas as pd
 
 from safemil.errors import UserError
 from safemil.methods.curve_file import CurvePolicies, read_curve_policies
-from safemil.progress import Progress
 from safemil.records.episodes import write_episodes
 from safemil.records.identity import recorded_run_id
+from safemil.reporting import Report, StartReport, silent
 from safemil.rollouts.evaluate import episode_rows, roll_out_first
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.tasks import get_task
@@ -28,6 +28,7 @@ def evaluate_curve(
     *,
     source: str,
     key: dict[str, str | int],
+    report: StartReport = silent,
 ) -> None:
     """Roll out every kept policy of a run by its mean action and write the episodes of all.
 
@@ -38,6 +39,7 @@ def evaluate_curve(
         settings: how many episodes.
         source: which data the run was trained on, for the rows.
         key: task, method, variant and seed the policies must be of.
+        report: shows how far the rollouts are.
 
     Raises:
         UserError: policies or record are of another run than `key` says, or of different trainings, or cannot
@@ -47,10 +49,9 @@ def evaluate_curve(
     whose = {**key, "source": source}
     identity = recorded_run_id(record, whose)
     _check_same_run(kept, key, identity, policies_path)
-    title = "evaluate curve of {task} {method}/{variant} seed {seed}".format(**key)
     task, n_episodes = get_task(kept.metadata.task), settings.curve_episodes
     rows = []
-    with Progress(title, n_episodes * len(kept.policies), unit="episodes") as progress:
+    with report(n_episodes * len(kept.policies), unit="episodes") as progress:
         for point, (step, policy) in enumerate(kept.policies.items()):
             count = partial(_report, progress, point * n_episodes)
             episodes = roll_out_first(task, policy, n_episodes, settings, count)
@@ -58,7 +59,7 @@ def evaluate_curve(
     write_episodes(output, pd.concat(rows, ignore_index=True))
 
 
-def _report(progress: Progress, before: int, done: int) -> None:
+def _report(progress: Report, before: int, done: int) -> None:
     progress.update(before + done, {})
 
 

@@ -1,4 +1,8 @@
-"""The loop that trains any method: draw a batch, update, count, log, checkpoint."""
+"""The loop that trains any method: draw a batch, update, count, log, checkpoint.
+
+With a method's module, this is the code behind a policy's numbers. It knows no file, no command and nothing
+that shows: what wants to be told is handed in.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from safemil.errors import UserError
 from safemil.methods.learner import Learner
-from safemil.training.kept_policies import KeptPolicies
+from safemil.training.kept_policies import KeptPolicies, curve_steps
+from safemil.training.randomness import numpy_stream, torch_stream
 
 
 @dataclass
@@ -58,6 +64,23 @@ class TrainingState:
         self.generator.bit_generator.state = state["generator"]
         self.log = TrainingLog(**state["log"])
         self.kept.load(state["kept"])
+
+
+def start_training(
+    build: Callable[[torch.Generator], Learner[Any, Any]], seed: int, curve_points: int = 0
+) -> TrainingState:
+    """Make a run ready for its first step, on one thread and by deterministic algorithms.
+
+    Args:
+        build: makes the learner of the stream of initial weights.
+        seed: decides that stream and the stream of batches.
+        curve_points: policies to keep along the way.
+    """
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    learner = build(torch_stream(seed, "initial weights"))
+    kept = KeptPolicies(curve_steps(curve_points, learner.training.steps))
+    return TrainingState(learner, numpy_stream(seed, "batches"), TrainingLog(), kept)
 
 
 def check_finite(metrics: Mapping[str, float], step: int) -> None:

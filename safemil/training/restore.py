@@ -9,14 +9,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from safemil.data.stripped import TrainingData
+from safemil.data.stripped import TrainingData, read_training_file
 from safemil.errors import UserError
 from safemil.files import sha256
-from safemil.methods.learner import Learner
-from safemil.methods.registry import find_learner
+from safemil.methods.budget import TrainingSettings
+from safemil.methods.learner import Learner, check_settings
 from safemil.training.randomness import torch_stream
-from safemil.training.settings import TrainingSettings
-from safemil.training.train import check_settings, read_training_file
 
 _HINT = "train the run again: its files do not belong together"
 
@@ -53,18 +51,21 @@ class FinishedRun:
     record: Mapping[str, Any]
 
 
-def restore_run(files: RunFiles) -> FinishedRun:
+def restore_run(files: RunFiles, method: type[Learner[Any, Any]]) -> FinishedRun:
     """Build the learner of a finished run and load its networks.
 
+    Args:
+        files: the run's files.
+        method: the class that it was trained with.
+
     Raises:
-        UserError: a file is missing, damaged or of another run, the method is an oracle, or the code of its
-            networks has changed since.
+        UserError: a file is missing, damaged or of another run, or the code of its networks has changed
+            since.
     """
     if not files.record.is_file():
         raise UserError("no record of the run", where=files.record, hint="train the run first")
     record = json.loads(files.record.read_text())
     _check_same("training data", record["data"]["sha256"], sha256(files.training_data), files.training_data)
-    method = find_learner(record["method"])
     data = read_training_file(record["task"], files.training_data).data
     learner = method(
         data,

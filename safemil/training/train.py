@@ -8,31 +8,30 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import ValidationError
 from torch import nn
 
-from safemil.data.stripped import TrainingData, read_training_data, read_training_metadata
+from safemil.data.stripped import TrainingFile, read_training_file
 from safemil.errors import UserError
 from safemil.files import replacing, sha256, write_text
+from safemil.methods.budget import INDECISIVE, TrainingSettings
 from safemil.methods.curve_file import write_curve_policies
-from safemil.methods.learner import Learner, MethodSettings
+from safemil.methods.learner import Learner, check_settings
 from safemil.methods.policy_file import PolicyMetadata, write_networks, write_policy
 from safemil.methods.registry import find_learner
 from safemil.methods.registry_names import module_name
-from safemil.progress import Progress
 from safemil.records.identity import run_id
-from safemil.records.provenance import commit, modules_behind, source_digest, versions
+from safemil.records.provenance import commit, modules_behind, training_code
+from safemil.records.versions import versions
+from safemil.reporting import StartReport, silent
 from safemil.training.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
-from safemil.training.kept_policies import KeptPolicies, curve_steps
-from safemil.training.loop import TrainingLog, TrainingState, run_steps
+from safemil.training.loop import TrainingState, run_steps, start_training
 from safemil.training.network_record import describe_networks, gradient_steps
-from safemil.training.randomness import numpy_stream, torch_stream
-from safemil.training.settings import TrainingSettings
 
 CHECKPOINT_NAME = "checkpoint.pt"
 
@@ -63,54 +62,13 @@ class RunRequest:
     training: TrainingSettings
     curve_points: int = 0
 
-
-def check_settings(learner: type[Learner[Any, Any]], raw: Mapping[str, Any]) -> MethodSettings:
-    """Check a method's own settings against its model.
-
-    Raises:
-        UserError: lists every problem at once.
-    """
-    try:
-        return learner.settings_model.model_validate(dict(raw))
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}, found {p['input']!r}" for p in error.errors()]
-        raise UserError(
-            f"the settings of {learner.name} have {len(lines)} problem(s):\n"
-            + "\n".join(f"  - {line}" for line in lines),
-            expected=f"keys {sorted(learner.settings_model.model_fields)}",
-        ) from error
+    @property
+    def title(self) -> str:
+        """What people call the run."""
+        return f"{self.task} {self.method}/{self.variant} seed {self.seed}"
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingFile:
-    """A stripped training file that has been read.
-
-    Attributes:
-        path: where it lies.
-        source: where its trajectories are from.
-        data: its content.
-    """
-
-    path: Path
-    source: str
-    data: TrainingData
-
-
-def read_training_file(task: str, path: Path) -> TrainingFile:
-    """Read a stripped training file.
-
-    Raises:
-        UserError: it is of another task, or anything but a stripped training file.
-    """
-    metadata = read_training_metadata(path)
-    if metadata.task != task:
-        raise UserError(
-            "the training file is of another task", expected=task, found=metadata.task, where=path
-        )
-    return TrainingFile(path, metadata.source, read_training_data(path))
-
-
-def train(request: RunRequest, data_path: Path, directory: Path) -> None:
+def train(request: RunRequest, data_path: Path, directory: Path, report: StartReport = silent) -> None:
     """Train one learner and leave policy.safetensors, networks.safetensors, train.csv and run.json.
 
     With `curve_points` in the request, curve_policies_{points}.safetensors too.
@@ -120,6 +78,7 @@ def train(request: RunRequest, data_path: Path, directory: Path) -> None:
         data_path: the stripped training file; a file with labels is refused.
         directory: where the outputs go. A checkpoint of a killed run in it is taken up if it was made
             from the same data, settings, code and seed.
+        report: shows how far the run is.
 
     Raises:
         UserError: the method is an oracle, or could read labels; or the data, the settings or the losses are
@@ -133,7 +92,7 @@ def train(request: RunRequest, data_path: Path, directory: Path) -> None:
     def build(initial_weights: torch.Generator) -> Learner[Any, Any]:
         return method(file.data, settings, request.training, initial_weights)
 
-    run(request, build, file, directory, trainer="safemil.training.train")
+    run(request, build, file, directory, report)
 
 
 def check_reads_no_labels(method: str) -> None:
@@ -158,8 +117,7 @@ def run(
     build: Callable[[torch.Generator], Learner[Any, Any]],
     file: TrainingFile,
     directory: Path,
-    *,
-    trainer: str,
+    report: StartReport,
     further_inputs: Mapping[str, str] | None = None,
 ) -> None:
     """Train what `build` makes of the stream of initial weights, or go on with a killed run.
@@ -169,24 +127,22 @@ def run(
         build: makes the learner.
         file: the training data.
         directory: where checkpoint and outputs go.
-        trainer: the module whose code, with the method's, decides the result.
+        report: shows how far the run is.
         further_inputs: digests of files besides the training file, by the name they have in the record.
     """
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    learner = build(torch_stream(request.seed, "initial weights"))
-    kept = KeptPolicies(curve_steps(request.curve_points, request.training.steps))
-    state = TrainingState(learner, numpy_stream(request.seed, "batches"), TrainingLog(), kept)
-    record = _describe(request, learner, file, trainer)
+    state = start_training(build, request.seed, request.curve_points)
+    learner = state.learner
+    record = _describe(request, learner, file)
     record["data"] |= further_inputs or {}
     record["run_id"] = run_id(_decisive(record))
-    record["curve_steps"] = kept.steps
+    record["curve_steps"] = state.kept.steps
     checkpoint = directory / CHECKPOINT_NAME
     fingerprint = _fingerprint(record)
     saved = read_checkpoint(checkpoint, fingerprint)
     if saved is not None:
         state.load(saved)
-    record["timing"] = _take_steps(request, state, checkpoint, fingerprint)
+    save = partial(write_checkpoint, checkpoint, fingerprint)
+    record["timing"] = _take_steps(request, state, save, report)
     record["estimates"] = learner.estimates()
     record["pretraining_steps"] = learner.pretraining_steps
     record["gradient_steps"] = gradient_steps(learner)
@@ -195,15 +151,17 @@ def run(
 
 
 def _take_steps(
-    request: RunRequest, state: TrainingState, checkpoint: Path, fingerprint: str
+    request: RunRequest,
+    state: TrainingState,
+    save: Callable[[Mapping[str, Any]], None],
+    report: StartReport,
 ) -> dict[str, float]:
     """Take all steps that are left, with progress and checkpoints; returns how long they took."""
     learner = state.learner
     start_step, start_time = learner.pretraining_done + learner.steps_done, time.perf_counter()
     total = learner.pretraining_steps + request.training.steps
-    title = f"{request.task} {request.method}/{request.variant} seed {request.seed}"
-    with Progress(title, total, start=start_step) as progress:
-        run_steps(state, progress.update, lambda _: write_checkpoint(checkpoint, fingerprint, state.dump()))
+    with report(total, unit="steps", start=start_step) as progress:
+        run_steps(state, progress.update, lambda _: save(state.dump()))
     seconds = time.perf_counter() - start_time
     steps = total - start_step
     return {
@@ -214,9 +172,7 @@ def _take_steps(
     }
 
 
-def _describe(
-    request: RunRequest, learner: Learner[Any, Any], file: TrainingFile, trainer: str
-) -> dict[str, Any]:
+def _describe(request: RunRequest, learner: Learner[Any, Any], file: TrainingFile) -> dict[str, Any]:
     data = file.data
     return {
         "task": request.task,
@@ -235,7 +191,7 @@ def _describe(
             "non_preferred_trajectories": data.non_preferred.n_trajectories,
             "unlabelled_trajectories": data.unlabelled.n_trajectories,
         },
-        "code": source_digest(trainer, module_name(request.method)),
+        "code": training_code(module_name(request.method)),
         "commit": commit(),
         "versions": versions(),
     }
@@ -246,9 +202,13 @@ def _count(network: nn.Module) -> int:
 
 
 def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that decides the bits of a run; the commit does not, the code's digest does."""
-    run = ("task", "source", "method", "variant", "seed")
-    return {key: record[key] for key in (*run, "settings", "training", "data", "code", "versions")}
+    """Everything that decides the bits of a run; the commit does not, the code's digest does.
+
+    How often is logged or saved does not either.
+    """
+    names = ("task", "source", "method", "variant", "seed", "settings", "data", "code", "versions")
+    training = {name: value for name, value in record["training"].items() if name not in INDECISIVE}
+    return {name: record[name] for name in names} | {"training": training}
 
 
 def _fingerprint(record: Mapping[str, Any]) -> str:

@@ -42,13 +42,13 @@ def test_the_counts_of_a_split_add_up(source, built, settings):
 
 
 def test_provenance_is_told_in_shares(source):
-    summary = source_card(source, task="toy", source="collected").sets["all"].provenance
+    summary = source_card(outline_of(source), task="toy", source="collected").sets["all"].provenance
     assert summary["training_seed"].share == {"1": 0.5, "2": 0.5}
     assert (summary["episode"].distinct_values, summary["episode"].share) == (400, {})
 
 
 def test_quantiles_by_hand(five):
-    summary = source_card(five, task="toy", source="collected").sets["all"]
+    summary = source_card(outline_of(five), task="toy", source="collected").sets["all"]
     cost = summary.episode_cost
     quantiles = (cost.minimum, cost.lower_quartile, cost.median, cost.upper_quartile, cost.maximum)
     assert quantiles == (0, 1, 3, 7, 90)
@@ -112,7 +112,7 @@ def test_the_picture_names_axes_units_and_counts(source, built):
 
 
 def test_a_source_card_with_attributes(source, tmp_path):
-    card = source_card(source, task="toy", source="dsrl", attributes={"licence": "CC-BY-4.0"})
+    card = source_card(outline_of(source), task="toy", source="dsrl", attributes={"licence": "CC-BY-4.0"})
     figure = plot_source(source.returns, source.episode_costs, "Toy, dsrl")
     _, markdown, _ = write_card(tmp_path, card, figure)
     assert "| licence | CC-BY-4.0 |" in markdown.read_text()

@@ -12,6 +12,7 @@ import pytest
 
 from safemil.data.hdf5 import read_labelled, write_labelled
 from safemil.data.labels import read_oracle_labels
+from safemil.data.make_card import make_split_card
 from safemil.data.prepare import prepare
 from safemil.data.split import SplitSettings
 from safemil.data.stripped import read_training_data
@@ -39,7 +40,15 @@ def split(source, path, directory, table):
         SETTINGS,
         training_path=directory / "training.hdf5",
         labels_path=directory / "labels.hdf5",
-        card_directory=directory,
+        dsrl_table=table,
+    )
+    make_split_card(
+        TASK,
+        source,
+        path,
+        SETTINGS,
+        training_path=directory / "training.hdf5",
+        directory=directory,
         dsrl_table=table,
     )
     return json.loads((directory / "card.json").read_text())
@@ -119,7 +128,7 @@ from tests.data.test_prepare import BIG, DRAWN
 
 def peak(path, settings):
     out = Path(sys.argv[3])
-    prepare(BIG, "local", path, settings, training_path=out / "t", labels_path=out / "l", card_directory=out)
+    prepare(BIG, "local", path, settings, training_path=out / "t", labels_path=out / "l")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 # Once with a small file, so that what the libraries take is not counted.

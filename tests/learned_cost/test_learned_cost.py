@@ -21,11 +21,11 @@ from safemil.learned_cost.measure import (
 )
 from safemil.learned_cost.rows import SCORES, gather_rows, gather_traces
 from safemil.methods.bc import BehaviorCloning
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.policy_file import write_networks
 from safemil.methods.safemil import SafeMIL
 from safemil.plan.configuration import parse_config, write_resolved
 from safemil.training.restore import RunFiles, restore_run
-from safemil.training.settings import TrainingSettings
 
 TASK = "swimmer_velocity"
 LENGTHS = [6, 4, 5] * 20
@@ -189,7 +189,7 @@ def run(tmp_path_factory):
     }
     write_resolved(parse_config(raw, "this test"), folder / "config.json")
     write_labelled(folder / "source.hdf5", labelled(above_zero, SOURCE_LENGTHS), {})
-    command("split", folder, data="source.hdf5", training="data.hdf5", labels="labels.hdf5", card="card")
+    command("split", folder, data="source.hdf5", training="data.hdf5", labels="labels.hdf5")
     command("held-out", folder, data="source.hdf5", labels="labels.hdf5", output="held_out.hdf5")
     command("train", folder, "--method", "safemil", "--seed", "0", data="data.hdf5", directory="run")
     return folder
@@ -226,7 +226,7 @@ def files_of(folder):
 
 def rewrite_networks(folder, name, sign):
     """Write the run's networks with a cost that is known."""
-    finished = restore_run(files_of(folder))
+    finished = restore_run(files_of(folder), SafeMIL)
     set_cost(finished.learner.cost_network, [1.0], sign)
     others = torch.nn.ModuleDict({"cost": finished.learner.cost_network})
     names = ("task", "method", "variant", "seed")
@@ -257,7 +257,7 @@ def test_traces_hold_two_episodes_and_the_commands_make_table_and_figure_of_them
         assert steps["cost"].tolist() == source.costs[rows].tolist()
         assert steps["environment_step"].tolist() == list(range(len(rows)))
         assert (source.episode_costs[index] > 25) == (episode == "unsafe")
-    finished = restore_run(files_of(run))
+    finished = restore_run(files_of(run), SafeMIL)
     learned = learned_costs(finished.learner, source.trajectories)[rows]
     assert steps["learned_cost"].tolist() == pytest.approx(learned.tolist(), rel=1e-6)
     command("table", run, "learned_cost", run / "rows.csv", directory="tables")
@@ -296,7 +296,7 @@ def test_trajectories_held_out_from_another_split_are_refused(run):
     other.mkdir()
     (other / "config.json").write_text(text)
     (other / "source.hdf5").write_bytes((run / "source.hdf5").read_bytes())
-    command("split", other, data="source.hdf5", training="data.hdf5", labels="labels.hdf5", card="card")
+    command("split", other, data="source.hdf5", training="data.hdf5", labels="labels.hdf5")
     command("held-out", other, data="source.hdf5", labels="labels.hdf5", output="held_out.hdf5")
     with pytest.raises(UserError, match="other training data"):
         evaluate(run, held_out=other / "held_out.hdf5")

@@ -8,10 +8,10 @@ from torch import nn
 from safemil.data.labels import OracleLabels
 from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.networks import initialise
 from safemil.methods.oracle import OracleData
 from safemil.training.randomness import numpy_stream, torch_stream
-from safemil.training.settings import TrainingSettings
 
 
 @pytest.fixture(autouse=True, scope="session")

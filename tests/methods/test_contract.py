@@ -21,11 +21,12 @@ from safemil.data.trajectories import Trajectories
 from safemil.errors import UserError
 from safemil.methods.learner import MethodSettings
 from safemil.methods.networks import GaussianPolicy
-from safemil.methods.oracle import OracleData, find_oracle
+from safemil.methods.oracle import OracleData
 from safemil.methods.own_method import find_checked
 from safemil.methods.registry import find_learner, find_method
 from safemil.methods.registry_names import built_in_methods, method_kind, module_name
 from safemil.records.provenance import modules_behind
+from safemil.training.train_oracle import find_oracle
 
 pytestmark = pytest.mark.parametrize("method", list(built_in_methods()))
 # Every test is run for every method, also one that knows it by the fixture `learner` only.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from safemil.methods.cost_learner import CostLearner, learns_cost
-from safemil.methods.registry import find_method
+from safemil.methods.cost_learner import CostLearner
+from safemil.methods.registry import find_method, learns_cost
 from safemil.methods.registry_names import built_in_methods, built_in_oracles
 
 COST_LEARNERS = [method for method in built_in_methods() if learns_cost(method)]

@@ -19,11 +19,11 @@ import torch
 from safemil.data.labels import OracleLabels
 from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.oracle import OracleData
 from safemil.methods.registry import find_method
 from safemil.methods.registry_names import built_in_methods
 from safemil.training.randomness import numpy_stream, torch_stream
-from safemil.training.settings import TrainingSettings
 
 GOLDEN = Path(__file__).with_name("golden.json")
 # float32 sums may be added up in another order on another processor, and training amplifies that: after 50

@@ -8,10 +8,10 @@ from safemil.errors import UserError
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.bc_safe import SafeBehaviorCloning
 from safemil.methods.coptidice import COptiDICE
-from safemil.methods.oracle import find_oracle
 from safemil.methods.registry import find_learner, find_method
 from safemil.methods.registry_names import built_in_methods, built_in_oracles, method_kind, module_name
 from safemil.methods.safemil import SafeMIL
+from safemil.training.train_oracle import find_oracle
 
 
 @pytest.fixture

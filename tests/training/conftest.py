@@ -16,8 +16,8 @@ from safemil.data.stripped import (
     write_training_data,
 )
 from safemil.data.trajectories import Trajectories
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.registry_names import method_kind
-from safemil.training.settings import TrainingSettings
 from safemil.training.train import RunRequest, train
 from safemil.training.train_oracle import train_oracle
 

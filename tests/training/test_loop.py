@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from safemil.errors import UserError
+from safemil.methods.budget import TrainingSettings
 from safemil.training.kept_policies import KeptPolicies
 from safemil.training.loop import TrainingLog, TrainingState, check_finite, run_steps
-from safemil.training.settings import TrainingSettings
 
 
 class CountingLearner:

@@ -7,6 +7,7 @@ import torch
 
 from safemil.errors import UserError
 from safemil.methods.policy_file import read_policy
+from safemil.methods.safemil import SafeMIL
 from safemil.training.restore import RunFiles, restore_run
 
 
@@ -25,7 +26,7 @@ def changed(files, **changes):
 
 
 def test_every_tensor_is_the_saved_one(files):
-    run = restore_run(files)
+    run = restore_run(files, SafeMIL)
     policy, _ = read_policy(files.policy)
     raw = run.data.unlabelled.observations.copy()
     with torch.inference_mode():
@@ -39,12 +40,12 @@ def test_every_tensor_is_the_saved_one(files):
 
 def test_files_of_different_runs_are_refused(files, write_data, tmp_path):
     with pytest.raises(UserError, match="different runs: training data"):
-        restore_run(changed(files, training_data=write_data(tmp_path / "other.hdf5", seed=1)))
+        restore_run(changed(files, training_data=write_data(tmp_path / "other.hdf5", seed=1)), SafeMIL)
     with pytest.raises(UserError, match="do not fit the method"):
-        restore_run(changed(files, networks=files.policy))
+        restore_run(changed(files, networks=files.policy), SafeMIL)
     for name in ("policy", "networks", "record"):
         with pytest.raises(UserError, match="train the run first"):
-            restore_run(changed(files, **{name: tmp_path / "absent"}))
+            restore_run(changed(files, **{name: tmp_path / "absent"}), SafeMIL)
 
 
 def test_damaged_networks_are_named(files, tmp_path):
@@ -52,4 +53,4 @@ def test_damaged_networks_are_named(files, tmp_path):
     shutil.copy(files.networks, broken)
     broken.write_bytes(broken.read_bytes()[:-100])
     with pytest.raises(UserError, match="damaged file of networks"):
-        restore_run(changed(files, networks=broken))
+        restore_run(changed(files, networks=broken), SafeMIL)

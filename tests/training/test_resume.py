@@ -45,7 +45,7 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from safemil.methods.safemil import SafeMIL
-from safemil.training.settings import TrainingSettings
+from safemil.methods.budget import TrainingSettings
 from safemil.training.train import RunRequest, train
 {murder}
 request, data_path, directory = json.loads(sys.argv[1])
@@ -175,7 +175,7 @@ def test_a_checkpoint_of_something_else_is_ignored(
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
     changed, with_ = change(make_request, write_data=write_data, tmp_path=tmp_path)
     if "code" in with_:
-        monkeypatch.setattr("safemil.training.train.source_digest", lambda *_: with_["code"])
+        monkeypatch.setattr("safemil.training.train.training_code", lambda *_: with_["code"])
     if "versions" in with_:
         monkeypatch.setattr("safemil.training.train.versions", lambda: with_["versions"])
     for directory in ("run", "clean"):

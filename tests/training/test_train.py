@@ -13,7 +13,8 @@ from safemil.files import sha256
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.policy_file import PolicyMetadata, read_policy
 from safemil.methods.registry_names import built_in_methods
-from safemil.records.provenance import PACKAGES, source_digest
+from safemil.records.provenance import training_code
+from safemil.records.versions import PACKAGES
 from safemil.training.train import train
 from tests.training.conftest import OUTPUTS
 
@@ -62,7 +63,7 @@ def test_the_record_of_a_run(uninterrupted, read_record, data_path):
     assert record["transitions_per_policy_step"] == 2 * 4 * 3
     assert set(record["versions"]) == {"python", *PACKAGES}
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", record["commit"])
-    assert record["code"] == source_digest("safemil.training.train", "safemil.methods.safemil")
+    assert record["code"] == training_code("safemil.methods.safemil")
     timing = record["timing"]
     assert timing["steps"] == 60
     assert timing["resumed_from_step"] == 0

@@ -12,7 +12,7 @@ from safemil.methods.coptidice import COptiDICE
 from safemil.methods.policy_file import read_policy
 from safemil.methods.safemil_true_cost import SafeMILTrueCost
 from safemil.plan.configuration import parse_config, write_resolved
-from safemil.records.provenance import source_digest
+from safemil.records.provenance import training_code
 from safemil.training import train_oracle as module
 from safemil.training.train import train
 from safemil.training.train_oracle import train_oracle
@@ -56,7 +56,7 @@ def test_the_record_says_that_it_is_an_oracle_and_on_which_labels(
         "non_preferred_trajectories": 2,
         "unlabelled_trajectories": 3,
     }
-    assert record["code"] == source_digest("safemil.training.train_oracle", f"safemil.methods.{oracle}")
+    assert record["code"] == training_code(f"safemil.methods.{oracle}")
     assert record["transitions_per_policy_step"] == 2 * 4 * 3
     assert set(record["estimates"]) == ESTIMATES.get(oracle, set())
 

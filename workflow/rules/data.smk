@@ -22,10 +22,7 @@ rule collect:
         policies=paths.SHIPPED_POLICIES,
         card=paths.SHIPPED_CARD,
     output:
-        data=paths.COLLECTED_DATA,
-        card=PLAN.path(paths.COLLECTED_CARD, extension="json"),
-        picture=PLAN.path(paths.COLLECTED_CARD, extension="png"),
-        text=PLAN.path(paths.COLLECTED_CARD, extension="md"),
+        paths.COLLECTED_DATA,
     log:
         "data/collected/logs/{task}.log",
     benchmark:
@@ -36,11 +33,33 @@ rule collect:
     params:
         # The settings themselves, not the run's configuration: every run shares the collected data.
         settings=lambda wildcards: PLAN.collect_options(wildcards.task),
-        card=lambda wildcards, output: str(Path(output.card).parent),
         code=source_digest("safemil.behavior.collect"),
     shell:
         "safemil collect --task {wildcards.task} --policies {input.policies:q} --policies-card {input.card:q}"
-        " {params.settings} --output {output.data:q} --card {params.card:q} 2>&1 | tee {log:q}"
+        " {params.settings} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule collected_card:
+    """Describe a collected file in a data card."""
+    input:
+        paths.COLLECTED_DATA,
+    output:
+        card=PLAN.path(paths.COLLECTED_CARD, extension="json"),
+        picture=PLAN.path(paths.COLLECTED_CARD, extension="png"),
+        text=PLAN.path(paths.COLLECTED_CARD, extension="md"),
+    log:
+        "data/collected/logs/{task}_card.log",
+    benchmark:
+        "data/collected/benchmarks/{task}_card.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        directory=lambda wildcards, output: str(Path(output.card).parent),
+        code=source_digest("safemil.data.make_card"),
+    shell:
+        "safemil collected-card --task {wildcards.task} --data {input:q} --card {params.directory:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule download:
@@ -67,9 +86,6 @@ rule split:
     output:
         training=PLAN.path(paths.TRAINING_DATA),
         labels=PLAN.path(paths.ORACLE_LABELS),
-        card=PLAN.path(paths.DATA_CARD, extension="json"),
-        picture=PLAN.path(paths.DATA_CARD, extension="png"),
-        text=PLAN.path(paths.DATA_CARD, extension="md"),
     log:
         f"{LOGS}/split/{{task}}/{{split}}.log",
     benchmark:
@@ -79,9 +95,34 @@ rule split:
     threads: 1
     params:
         config=RESOLVED_CONFIG,
-        card=lambda wildcards, output: str(Path(output.card).parent),
         settings=lambda wildcards: PLAN.split_parameters(wildcards.split),
         code=source_digest("safemil.data.prepare"),
     shell:
         "safemil split --config {params.config:q} --task {wildcards.task} --data {input.data:q}"
-        " --split {wildcards.split:q} --training {output.training:q} --labels {output.labels:q} --card {params.card:q} 2>&1 | tee {log:q}"
+        " --split {wildcards.split:q} --training {output.training:q} --labels {output.labels:q} 2>&1 | tee {log:q}"
+
+
+rule split_card:
+    """Describe a split in a data card: what was filtered, drawn, and how far single pairs tell classes apart."""
+    input:
+        data=lambda wildcards: PLAN.source_data(wildcards.task),
+        training=PLAN.path(paths.TRAINING_DATA),
+    output:
+        card=PLAN.path(paths.DATA_CARD, extension="json"),
+        picture=PLAN.path(paths.DATA_CARD, extension="png"),
+        text=PLAN.path(paths.DATA_CARD, extension="md"),
+    log:
+        f"{LOGS}/split_card/{{task}}/{{split}}.log",
+    benchmark:
+        f"{BENCHMARKS}/split_card/{{task}}/{{split}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=RESOLVED_CONFIG,
+        directory=lambda wildcards, output: str(Path(output.card).parent),
+        settings=lambda wildcards: PLAN.split_parameters(wildcards.split),
+        code=source_digest("safemil.data.make_card"),
+    shell:
+        "safemil split-card --config {params.config:q} --task {wildcards.task} --data {input.data:q}"
+        " --split {wildcards.split:q} --training {input.training:q} --card {params.directory:q} 2>&1 | tee {log:q}"

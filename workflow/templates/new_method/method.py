@@ -30,9 +30,9 @@ from torch.nn.functional import softplus
 
 from safemil.data.segments import sample_transitions
 from safemil.data.stripped import TrainingData
+from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import Learner, MethodSettings, TransitionTensors
 from safemil.methods.networks import HIDDEN_SIZES, initialise, multilayer_perceptron
-from safemil.training.settings import TrainingSettings
 
 
 class NewMethodSettings(MethodSettings):

@@ -1,10 +1,13 @@
 """What every method shares: the budget, the batch, the policy's loss and its optimiser."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+# Settings that decide no bit of a policy: how often a row is logged and a checkpoint is written.
+INDECISIVE = frozenset({"log_every", "checkpoint_every"})
 
 
 class TrainingSettings(BaseModel):
@@ -30,6 +33,10 @@ class TrainingSettings(BaseModel):
     )
     log_every: int = Field(100, gt=0, description="steps between two rows of train.csv")
     checkpoint_every: int = Field(1000, gt=0, description="steps between two checkpoints for resuming")
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the settings that decide bits of a policy, as plain values."""
+        return self.model_dump(mode="json", exclude=set(INDECISIVE))
 
     @property
     def segments_per_batch(self) -> int:
