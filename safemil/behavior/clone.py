@@ -37,7 +37,7 @@ def make_planner(task: Task, start: PlannerStart) -> Planner:
         goal=observation_part(environment, "goal_lidar"),
         obstacles={name: observation_part(environment, name) for name in start.margins},
     )
-    return Planner(layout, start.margins)
+    return Planner(layout, start.margins, start.charge)
 
 
 def planner_episodes(

@@ -26,7 +26,7 @@ class PenalisedTask(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     Attributes:
         penalty: reward taken away per unit of cost; may be changed between steps. With `caution`, being near
-            an object counts as a part of a cost as well.
+            an object takes some away as well.
     """
 
     def __init__(self, task: Task, penalty: float, caution: Caution | None = None) -> None:
@@ -62,14 +62,15 @@ class PenalisedTask(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         info: dict[str, Any] = {}
         if terminated or truncated:
             info["episode_totals"] = (self._episode_return, self._episode_cost)
-        shaped = float(reward) - self.penalty * (float(cost) + self._nearness_cost(observation))
+        shaped = float(reward) - self.penalty * float(cost) - self._nearness_penalty(observation)
         return np.asarray(observation, np.float32), shaped, bool(terminated), bool(truncated), info
 
-    def _nearness_cost(self, observation: NDArray[Any]) -> float:
+    def _nearness_penalty(self, observation: NDArray[Any]) -> float:
         if self._caution is None:
             return 0.0
+        unit = 1.0 if self._caution.flat else self.penalty
         strongest = max(float(observation[part].max()) for part in self._lidars)
-        return self._caution.weight * nearness(strongest, self._caution.margin)
+        return unit * self._caution.weight * nearness(strongest, self._caution.margin)
 
 
 def nearness(lidar: float, margin: float) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safemil.behavior.penalised import LIDAR_RANGE
+from safemil.behavior.settings import CHARGE
 
 FloatArray = NDArray[np.float64]
 
@@ -21,8 +22,6 @@ HEADINGS = np.arange(N_HEADINGS) * (2 * np.pi / N_HEADINGS)
 DIRECTIONS = np.stack([np.cos(HEADINGS), np.sin(HEADINGS)], axis=-1)
 # How far ahead a heading is followed when it is checked, metres.
 LOOKAHEAD = 0.7
-# Charge for passing through an object's centre, where turning away from the goal costs 1 - cos(angle) <= 2.
-CHARGE = 5.0
 FULL_SPEED = 1.0  # metres per second
 # Gains from the error in heading (radian) and in speed (m/s) to the action.
 TURN_GAIN = 4.0
@@ -56,10 +55,12 @@ class Planner:
         layout: where the observation holds the velocity and the lidars.
         margins: distance to keep from the centres of each kind of object, metres, by the lidar's name; 0
             means that this kind is driven through.
+        charge: for a way through an object's centre, where turning from the goal costs 1 - cos(angle).
     """
 
     layout: Layout
     margins: Mapping[str, float]
+    charge: float = CHARGE
 
     def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (E, 2) actions in [-1, 1], push and turn, for (E, d_s) observations."""
@@ -91,7 +92,7 @@ class Planner:
             places = object_positions(observations[:, self.layout.obstacles[name]])
             if name == "buttons_lidar":
                 places = without_goal(places, goals)
-            score += CHARGE * intrusion(places, directions, reach, margin)
+            score += self.charge * intrusion(places, directions, reach, margin)
         best = angles[np.arange(len(angles)), score.argmin(axis=1)]
         return np.asarray((best + np.pi) % (2 * np.pi) - np.pi)
 

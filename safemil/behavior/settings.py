@@ -55,6 +55,10 @@ class LearnerSettings(_Strict):
     snapshot_every: int = Field(gt=0, description="environment steps between two kept policies")
 
 
+# Charge for a way through an object's centre, where turning away from the goal costs 1 - cos(angle) <= 2.
+CHARGE = 5.0
+
+
 class Caution(_Strict):
     """A penalty that begins before the cost does: near an object that must not be touched.
 
@@ -64,7 +68,10 @@ class Caution(_Strict):
 
     lidars: tuple[str, ...] = Field(min_length=1, description="parts of the observation, e.g. hazards_lidar")
     margin: float = Field(gt=0, description="metres from an object's edge at which the penalty begins")
-    weight: float = Field(gt=0, description="penalty at the edge, in units of cost per step")
+    weight: float = Field(gt=0, description="penalty at the edge, in units of cost per step; see `flat`")
+    flat: bool = Field(
+        False, description="true: the weight is in units of reward, and the penalty does not multiply it"
+    )
 
 
 class PlannerStart(_Strict):
@@ -75,6 +82,9 @@ class PlannerStart(_Strict):
 
     margins: dict[str, Annotated[float, Field(ge=0)]] = Field(
         description="metres the planner keeps from the centres of the objects of each lidar, 0: none"
+    )
+    charge: float = Field(
+        CHARGE, gt=0, description="for a way through an object's centre, where the opposite heading costs 2"
     )
     episodes: int = Field(60, gt=0, description="episodes of the planner that are cloned")
     noise_std: float = Field(0.2, ge=0, description="of the noise on the planner's actions in these episodes")
