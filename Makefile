@@ -17,8 +17,9 @@ install: $(INSTALLED) ## Install Python packages into .venv (1.8 GB, two minutes
 
 quick: $(INSTALLED) ## Run the whole pipeline at its smallest scale.
 	snakemake --cores all all --configfile config/quick.yaml
+	@ls results/quick/tables/main.md figures/quick/main.png
 
-test: $(INSTALLED) ## Run the tests.
+test: $(INSTALLED) ## Run the tests, a process for every hyperthread.
 	pytest
 
 report: $(INSTALLED) ## Make one HTML file of a finished run (CONFIG=config/quick.yaml REPORT=results/quick/report.html).

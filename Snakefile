@@ -27,7 +27,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/rollout.smk"
 include: "workflow/rules/learned_cost.smk"
 include: "workflow/rules/learning_curves.smk"
-include: "workflow/rules/runs.smk"
+include: "workflow/rules/gather.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
@@ -35,7 +35,7 @@ include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/custom.smk"
 include: "workflow/rules/partial.smk"
-include: "workflow/rules/kept_runs.smk"
+include: "workflow/rules/kept.smk"
 
 
 localrules:
@@ -57,7 +57,7 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.claims.output,
-        KEPT.data_files(PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png"))),
+        PLAN.for_tasks(PLAN.path(paths.DATA_CARD, extension="png")),
         rules.report_pages.input,
 
 

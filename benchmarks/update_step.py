@@ -25,6 +25,7 @@ from rich.table import Table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from safemil.catalogue import built_in_methods, method_kind
 from safemil.data.labels import OracleLabels
 from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
@@ -32,7 +33,6 @@ from safemil.methods.budget import TrainingSettings
 from safemil.methods.learner import Learner
 from safemil.methods.oracle import OracleData
 from safemil.methods.registry import find_learner
-from safemil.methods.registry_names import built_in_methods, method_kind
 from safemil.training.randomness import numpy_stream, torch_stream
 from safemil.training.train_oracle import find_oracle
 
@@ -196,7 +196,7 @@ def results_table(measurements: dict[str, Measurement], rate: float, steps: int)
 def main(steps: int, bag_pairs: int) -> None:
     """Print a table of milliseconds per update."""
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)  # as in training
+    torch.set_deterministic_debug_mode("error")  # as in training
     console = Console()
     rates: list[float] = []
     with console.status("measuring …"):

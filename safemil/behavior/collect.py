@@ -90,7 +90,7 @@ def collect(
             progress.update(done, {"kept": sum(len(item.kept) for item in collected)})
     if not any(item.kept for item in collected):
         raise UserError(
-            "no episode lies in the cost range", expected=f"0 to {task.dsrl_max_cost}", where=shipped
+            "no episode lies in the cost range", expected=f"0 to {task.maximum_cost}", where=shipped
         )
     data = _labelled(collected)
     write_labelled(output, data, _attributes(task, shipped, settings, collected))
@@ -107,7 +107,7 @@ def _roll_out(task: Task, snapshot: Snapshot, seeds: range, settings: CollectSet
         fast=settings.fast_simulator,
     )
     highest = settings.return_limit(task.name)
-    kept = [e for e in episodes if e.episode_cost <= task.dsrl_max_cost and e.episode_return <= highest]
+    kept = [e for e in episodes if e.episode_cost <= task.maximum_cost and e.episode_return <= highest]
     return Collected(snapshot, kept, len(episodes) - len(kept))
 
 
@@ -150,7 +150,7 @@ def _attributes(
         "episodes_per_band": str(settings.episodes_in_band(task.name)),
         "noise_std": str(settings.noise_std),
         "noise_seed": str(settings.seed),
-        "cost_range_kept": f"0 to {task.dsrl_max_cost:g}",
+        "cost_range_kept": f"0 to {task.maximum_cost:g}",
         "returns_kept": f"up to {settings.return_limit(task.name):g}",
         "episodes_kept": str(sum(len(item.kept) for item in collected)),
         "episodes_left_out": str(sum(item.left_out for item in collected)),

@@ -19,13 +19,13 @@ from safemil.behavior.settings import RunGroup
 from safemil.behavior.snapshots import Snapshot, read_snapshots, write_snapshots
 from safemil.files import write_text
 from safemil.progress import Progress
+from safemil.protocol import COST_LIMIT
 from safemil.records.provenance import commit
 from safemil.records.versions import versions
 from safemil.simulator.rollout import ActionNoise, roll_out
 from safemil.simulator.seeds import SELECTION_SEEDS
 from safemil.tasks import Task
 
-COST_LIMIT = 25.0
 # Aimed at below the limit, so that the reference still meets it on episodes it was not chosen by.
 REFERENCE_COST = 20.0
 JUDGING_EPISODES = 2
@@ -167,7 +167,7 @@ def ship(
             judged.append(judge(task, snapshot, JUDGING_EPISODES))
             progress.update(done, {"return": judged[-1].mean_return, "cost": judged[-1].mean_cost})
     reference = choose_reference(task, judged)
-    chosen = {item.snapshot.name: item for item in choose(judged, task.dsrl_max_cost)}
+    chosen = {item.snapshot.name: item for item in choose(judged, task.maximum_cost)}
     by_name = {item.snapshot.name: item for item in judged}
     chosen.setdefault(reference.snapshot.name, by_name[reference.snapshot.name])
     write_snapshots(output, [item.snapshot for item in chosen.values()])
@@ -198,7 +198,7 @@ def _card(
                 "mean_return": item.mean_return,
                 "mean_cost": item.mean_cost,
                 "noisy_cost": item.noisy_cost,
-                "cost_band": cost_band(item.noisy_cost, task.dsrl_max_cost),
+                "cost_band": cost_band(item.noisy_cost, task.maximum_cost),
             }
             for item in chosen
         ],

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from safemil.catalogue import DEFAULT_VARIANT, method_label, task_display
+from safemil.catalogue import method_named, task_display
 from safemil.claims.inputs import ClaimInputs, SeedScores
 from safemil.claims.parts import (
     DOES_NOT_HOLD,
@@ -15,6 +15,7 @@ from safemil.claims.parts import (
     Part,
     Rows,
 )
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.statistics.improvement import (
     MEDIAN_OF_SHIFTED_RATIOS,
     PAPER_BASELINES,
@@ -25,7 +26,7 @@ from safemil.statistics.improvement import (
     improvement_factors,
     methods_on_all_tasks,
 )
-from safemil.tasks import load_tasks
+from safemil.tasks import paper_tasks
 
 VELOCITY_TASKS = ("walker_velocity", "swimmer_velocity", "ant_velocity")
 BEST_TASKS = ("point_goal1",)
@@ -37,14 +38,14 @@ SAFEMIL = (SUBJECT, DEFAULT_VARIANT)
 def _against(
     scores: SeedScores, judge: Judge, task: str, baseline: str, *, competitive: bool = False
 ) -> Part:
-    statement = f"{task_display(task)}: cost of SafeMIL − {method_label(baseline).display}"
+    statement = f"{task_display(task)}: cost of SafeMIL − {method_named(baseline).display}"
     sample = scores.paired(task, SAFEMIL, (baseline, DEFAULT_VARIANT), "cost", statement)
     return judge.decide(sample, judge.cost_at_most() if competitive else judge.cost_below_zero())
 
 
 def below_unlabelled(inputs: ClaimInputs, judge: Judge) -> Claim:
     """Return claim 1: paired difference in cost to BC-Unlabeled, on each of the paper's tasks."""
-    parts = [_against(inputs.main, judge, task, "bc") for task in load_tasks()]
+    parts = [_against(inputs.main, judge, task, "bc") for task in paper_tasks()]
     return Claim(1, "SafeMIL's cost is below BC-Unlabeled's on all six tasks.", tuple(parts))
 
 
@@ -90,13 +91,15 @@ def _ranked(scores: SeedScores, judge: Judge, task: str, *, competitive: bool) -
 def improvement(inputs: ClaimInputs, judge: Judge) -> Claim:
     """Return claim 7: all readings of the factor; the one that is defined for every outcome decides."""
     statement = f"The median safety improvement over the strongest baseline is {judge.claims.factor:g} times."
-    factors = improvement_factors(inputs.main.frame, judge.evaluation)
+    frame = inputs.main.frame
+    scores = replace(inputs.main, frame=frame[frame["task"].isin(paper_tasks())])
+    factors = improvement_factors(scores.frame, judge.evaluation)
     if not factors:
         reason = "SafeMIL, or every baseline, was not run on all tasks of the table"
         return Claim(
             7, statement, (Part(READINGS[MEDIAN_OF_SHIFTED_RATIOS], "", NOT_MEASURED, reason=reason),)
         )
-    parts = [_factor_part(inputs.main, judge, factor) for factor in factors]
+    parts = [_factor_part(scores, judge, factor) for factor in factors]
     return Claim(7, statement, tuple(sorted(parts, key=lambda part: not part.decides)))
 
 
@@ -121,11 +124,11 @@ def _factor_part(scores: SeedScores, judge: Judge, factor: Factor) -> Part:
 
 
 def _not_measured(scores: SeedScores, judge: Judge, factor: Factor) -> str:
-    lacking = [task_display(task) for task in load_tasks() if task not in factor.tasks]
+    lacking = [task_display(task) for task in paper_tasks() if task not in factor.tasks]
     if lacking:
         return f"the median is over the paper's six tasks, and not run were {', '.join(lacking)}"
     everywhere, _ = methods_on_all_tasks(scores.frame)
-    absent = [method_label(name).display for name in PAPER_BASELINES if name not in everywhere]
+    absent = [method_named(name).display for name in PAPER_BASELINES if name not in everywhere]
     if absent:
         return f"not run on all tasks: {', '.join(absent)}"
     if factor.n_seeds < judge.claims.minimum_seeds:

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import DEFAULT_VARIANT, task_display
+from safemil.catalogue import constrained_reference_of, row_name, task_display
 from safemil.claims.parts import Rows, Sample, nothing
 from safemil.errors import UserError
+from safemil.protocol import DEFAULT_VARIANT, RANDOM_REFERENCE
 from safemil.records.completeness import check_equal
 from safemil.records.episodes import read_episodes
-from safemil.references import RANDOM_REFERENCE, constrained_reference_of
 from safemil.statistics.improvement import SUBJECT
 from safemil.statistics.scores import relative_seed_scores
-from safemil.tables.text import row_name
 
 # Scores that are differences to the constrained reference, or are normalised by it.
 _RELATIVE = {"return_norm", "cost_diff", "cvar20_diff"}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from safemil.claims.settings import ClaimsSettings
+from safemil.plan.claim_settings import ClaimsSettings
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.intervals import bootstrap_interval
 

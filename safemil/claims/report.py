@@ -23,8 +23,8 @@ from safemil.claims.parts import (
     Part,
     Rows,
 )
-from safemil.claims.settings import ClaimsSettings
 from safemil.files import write_text
+from safemil.plan.claim_settings import ClaimsSettings
 from safemil.records.completeness import check_same_budget
 from safemil.statistics.over_tasks import cells_of
 from safemil.tables import markdown

@@ -124,7 +124,7 @@ def download(
     from safemil.tasks import get_task
 
     task = get_task(task_name)
-    published = published_file(task.dsrl_file, table or DSRL_TABLE)
+    published = published_file(task.published_name(), table or DSRL_TABLE)
     downloader = Downloader(Progress, DEFAULT_RETRIES if retries is None else retries)
     provide(task, published, output, downloader, dataset_directory=dataset_directory)
 

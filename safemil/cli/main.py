@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from safemil.cli import data, results, runs
+from safemil.cli import data, kept, results, runs
 from safemil.errors import UserError
 
 
@@ -14,7 +14,7 @@ def cli() -> None:
     """SafeMIL benchmark: collect, split, train, evaluate, tabulate, draw."""
 
 
-for _room in (data, runs, results):
+for _room in (data, runs, kept, results):
     for _command in _room.commands.commands.values():
         cli.add_command(_command)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from safemil.protocol import DEFAULT_VARIANT
+
 if TYPE_CHECKING:
     from safemil.reporting import StartReport
 
@@ -19,13 +21,13 @@ SHIPPED = click.option(
 )
 OUTPUT = click.option("--output", type=PATH, required=True, help="File to write.")
 METHOD = click.option("--method", required=True, help="Method name, or the dotted path of a module.")
-VARIANT = click.option("--variant", default="default", show_default=True, help="Variant of the method.")
+VARIANT = click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Variant of the method.")
 SEED = click.option("--seed", type=int, required=True, help="Training seed.")
 TRAINING_DATA = click.option("--data", "data_path", type=PATH, required=True, help="Stripped training file.")
 CURVES = click.option("--curves", type=PATH, required=True, help="Episodes of all learning curves.")
 EPISODES = click.option("--episodes", type=PATH, required=True, help="All episodes of final policies.")
 SPLIT = click.option(
-    "--split", "split_name", default="default", show_default=True, help="Variant whose split it is."
+    "--split", "split_name", default=DEFAULT_VARIANT, show_default=True, help="Variant whose split it is."
 )
 CARD = click.option("--card", "card_directory", type=PATH, required=True, help="Folder for the data card.")
 RUN_DIRECTORY = click.option("--directory", type=PATH, required=True, help="Folder of the run's outputs.")

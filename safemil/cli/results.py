@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from safemil.cli.options import CONFIG, CURVES, EPISODES, PATH
-from safemil.cli.runs import expected_runs
+from safemil.cli.options import CONFIG, PATH
 from safemil.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,16 +35,32 @@ def table(name: str, config_path: Path, directory: Path, files: tuple[Path, ...]
     write_document(make_document(name, Plan(read_resolved(config_path)), files), directory)
 
 
+@commands.command()
+@click.argument("name")
+@CONFIG
+@click.option("--directory", type=PATH, required=True, help="Folder for NAME.png, .pdf and .csv.")
+@click.argument("files", type=PATH, nargs=-1)
+def figure(name: str, config_path: Path, directory: Path, files: tuple[Path, ...]) -> None:
+    """Draw the figure NAME, such as main.
+
+    FILES are its inputs, as its rule gives them; without any, they are found in the run's folder.
+    """
+    from safemil.figures.entries import draw
+    from safemil.plan.configuration import read_resolved
+    from safemil.plan.rules import Plan
+
+    draw(name, Plan(read_resolved(config_path)), directory, files)
+
+
 def all_episodes(
     path: Path, config: "Config", *, ablation: str | None = None, curves: bool = False
 ) -> "pd.DataFrame":
     """Read a table of episodes and check that it is the configuration's, as `gather` does."""
-    from safemil.records.completeness import check_complete
-    from safemil.records.episodes import read_episodes
+    from safemil.plan.inputs import complete_episodes
+    from safemil.plan.rules import Plan
 
-    episodes = read_episodes(path)
-    check_complete(episodes, expected_runs(config, ablation, curves))
-    return episodes
+    table = f"ablation_{ablation}" if ablation else "curve_episodes" if curves else "episodes"
+    return complete_episodes(path, Plan(config).expected_in(table))
 
 
 @commands.command()
@@ -94,34 +109,6 @@ def claims(
 
 @commands.command()
 @CONFIG
-@click.argument("name", type=click.Choice(["main", "plane", "profiles"]))
-@click.option("--episodes", type=PATH, required=True, help="All episodes.")
-@click.option("--directory", type=PATH, required=True, help="Folder for NAME.png, NAME.pdf, NAME.csv.")
-def figure(config_path: Path, name: str, episodes: Path, directory: Path) -> None:
-    """Draw the figure NAME."""
-    from safemil.figures.main_comparison import main_comparison
-    from safemil.figures.plane import plane
-    from safemil.figures.profiles import profiles_figure
-    from safemil.figures.style import save_figure
-    from safemil.plan.configuration import read_resolved
-    from safemil.statistics.main_table import make_main_table
-    from safemil.statistics.over_tasks import cells_of
-    from safemil.statistics.profiles import performance_profiles
-    from safemil.statistics.scores import relative_seed_scores
-
-    config = read_resolved(config_path)
-    settings, rows = config.evaluation, all_episodes(episodes, config)
-    if name == "profiles":
-        seeds = relative_seed_scores(rows, cost_limit=settings.cost_limit)
-        drawn, plotted = profiles_figure(performance_profiles(seeds, settings), cells_of(seeds))
-    else:
-        draw = {"main": main_comparison, "plane": plane}[name]
-        drawn, plotted = draw(rows, make_main_table(rows, settings), cost_limit=settings.cost_limit)
-    save_figure(drawn, plotted, directory / name)
-
-
-@commands.command()
-@CONFIG
 @click.option("--directory", type=PATH, required=True, help="Folder for main.*, per_task.*, runs.csv.")
 @click.option("--figures", type=PATH, required=True, help="Folder for main.* and plane.* as figures.")
 def partial(config_path: Path, directory: Path, figures: Path) -> None:
@@ -132,72 +119,6 @@ def partial(config_path: Path, directory: Path, figures: Path) -> None:
 
     for path in make_partial(Plan(read_resolved(config_path)), directory, figures):
         click.echo(path)
-
-
-@commands.command("figure-ablation")
-@click.argument("name")
-@CONFIG
-@click.option("--episodes", type=PATH, required=True, help="All episodes of the ablation.")
-@click.option("--directory", type=PATH, required=True, help="Folder for ablation_NAME.png, .pdf and .csv.")
-def figure_ablation(name: str, config_path: Path, episodes: Path, directory: Path) -> None:
-    """Draw the ablation NAME."""
-    from safemil.figures.ablation import ablation_figure
-    from safemil.figures.style import save_figure
-    from safemil.plan.ablation_cells import ablation_runs
-    from safemil.plan.configuration import read_resolved
-    from safemil.statistics.ablation import ablation_table
-    from safemil.statistics.main_table import make_main_table
-
-    config = read_resolved(config_path)
-    runs, rows = ablation_runs(config, name), all_episodes(episodes, config, ablation=name)
-    scores = make_main_table(rows, config.evaluation)
-    table = ablation_table(scores, runs.points, runs.tasks)
-    limit = config.evaluation.cost_limit
-    drawn, plotted = ablation_figure(rows, table, scores, runs.ablation, cost_limit=limit)
-    save_figure(drawn, plotted, directory / f"ablation_{name}")
-
-
-@commands.command("figure-theory")
-@click.option("--table", "table_path", type=PATH, required=True, help="theory.csv of `safemil table theory`.")
-@click.option("--directory", type=PATH, required=True, help="Folder for theory.png, .pdf and .csv.")
-def figure_theory(table_path: Path, directory: Path) -> None:
-    """Draw the check of Lemma 1 and Theorem 1."""
-    from safemil.figures.style import save_figure
-    from safemil.figures.theory import theory_figure
-    from safemil.theory.table import read_theory_table
-
-    drawn, plotted = theory_figure(read_theory_table(table_path))
-    save_figure(drawn, plotted, directory / "theory")
-
-
-@commands.command("figure-learned-cost")
-@click.argument("files", type=PATH, nargs=-1, required=True)
-@click.option("--directory", type=PATH, required=True, help="Folder for learned_cost.png, .pdf and .csv.")
-def figure_learned_cost(files: tuple[Path, ...], directory: Path) -> None:
-    """Draw learned and true costs along the episodes in the traces FILES."""
-    from safemil.figures.learned_cost import learned_cost_figure
-    from safemil.figures.style import save_figure
-    from safemil.learned_cost.rows import gather_traces
-
-    drawn, plotted = learned_cost_figure(gather_traces(files))
-    save_figure(drawn, plotted, directory / "learned_cost")
-
-
-@commands.command("figure-learning-curves")
-@CONFIG
-@CURVES
-@EPISODES
-@click.option("--directory", type=PATH, required=True, help="Folder for learning_curves.png, .pdf and .csv.")
-def figure_learning_curves(config_path: Path, curves: Path, episodes: Path, directory: Path) -> None:
-    """Draw return and cost over the steps of the training."""
-    from safemil.figures.learning_curves import learning_curves
-    from safemil.figures.style import save_figure
-    from safemil.plan.configuration import read_resolved
-
-    config = read_resolved(config_path)
-    points, finals = all_episodes(curves, config, curves=True), all_episodes(episodes, config)
-    drawn, plotted = learning_curves(points, finals, config.evaluation)
-    save_figure(drawn, plotted, directory / "learning_curves")
 
 
 @commands.command()

@@ -21,8 +21,6 @@ from safemil.cli.options import (
 from safemil.errors import UserError
 
 if TYPE_CHECKING:
-    from safemil.plan.configuration import Config
-    from safemil.records.expected import ExpectedRun
     from safemil.training.train import RunRequest
 
 _AnyVariant = TypeVar("_AnyVariant")
@@ -227,43 +225,20 @@ def accept_policy(
 
 
 @commands.command()
-@click.argument("files", type=PATH, nargs=-1, required=True)
-@click.option("--config", "config_path", type=PATH, help="Resolved configuration: ask for exactly its runs.")
-@click.option("--ablation", help="With --config: ask for the runs of this ablation instead.")
-@click.option("--curves", is_flag=True, help="With --config: ask for its learning curves instead.")
+@click.argument("name")
+@click.argument("files", type=PATH, nargs=-1)
+@CONFIG
 @OUTPUT
-def gather(
-    files: tuple[Path, ...], config_path: Path | None, ablation: str | None, curves: bool, output: Path
-) -> None:
-    """Put the episode tables FILES into one, after checking that they are comparable and complete."""
+def gather(name: str, files: tuple[Path, ...], config_path: Path, output: Path) -> None:
+    """Put the rows of many runs into one table, such as episodes or runs, and check that none is missing.
+
+    FILES are those of the runs that were made here; the rows of other runs are taken from what is kept.
+    """
     from safemil.plan.configuration import read_resolved
-    from safemil.records.completeness import check_complete
-    from safemil.records.episodes import gather as gather_files
-    from safemil.records.episodes import write_episodes
-
-    if (config_path is None and (ablation or curves)) or (ablation and curves):
-        raise click.UsageError("--ablation and --curves exclude each other and need --config")
-    expected = expected_runs(read_resolved(config_path), ablation, curves) if config_path else None
-    episodes = gather_files(files)
-    if expected is not None:
-        check_complete(episodes, expected)
-    write_episodes(output, episodes)
-
-
-@commands.command("gather-runs")
-@click.argument("records", type=PATH, nargs=-1, required=True)
-@click.option("--config", "config_path", type=PATH, help="Resolved configuration whose runs they must be.")
-@OUTPUT
-def gather_runs(records: tuple[Path, ...], config_path: Path | None, output: Path) -> None:
-    """Put what the run.json RECORDS say into one table, a row per run."""
-    from safemil.plan.configuration import read_resolved
+    from safemil.plan.gathering import gather as gather_table
     from safemil.plan.rules import Plan
-    from safemil.records.finished import check_records
-    from safemil.records.trainings import gather_records, write_runs
 
-    if config_path is not None:
-        check_records(Plan(read_resolved(config_path)).wanted_runs())
-    write_runs(output, gather_records(records))
+    gather_table(Plan(read_resolved(config_path)), name, files, output)
 
 
 @commands.command()
@@ -275,41 +250,6 @@ def export(table: Path, runs: Path | None, output: Path) -> None:
     from safemil.records.export import export_csv
 
     export_csv(table, output, runs)
-
-
-@commands.command()
-@CONFIG
-@click.option("--origin", required=True, help="What decided the numbers, as JSON.")
-@OUTPUT
-@click.argument("files", nargs=-1, required=True)
-def keep(config_path: Path, origin: str, output: Path, files: tuple[str, ...]) -> None:
-    """Copy FILES of a finished run to those that are kept, with their origin."""
-    from safemil.plan import kept as kept_runs
-    from safemil.plan.configuration import read_resolved
-    from safemil.plan.rules import Plan
-
-    kept_runs.keep(Plan(read_resolved(config_path)), files, origin, output)
-
-
-@commands.command("take-up")
-@CONFIG
-@click.option("--digest", help="Of what is to be taken up; something else is an error.")
-def take_up(config_path: Path, digest: str | None) -> None:
-    """Bring back the kept runs that the configuration asks for and that were not made here."""
-    from safemil.plan import kept as kept_runs
-    from safemil.plan.configuration import read_resolved
-    from safemil.plan.rules import Plan
-
-    kept = kept_runs.find_kept_runs(Plan(read_resolved(config_path)))
-    if digest not in (None, kept.digest()):
-        raise UserError(
-            "the kept runs are not those that were planned",
-            expected=digest,
-            found=kept.digest(),
-            hint="they changed meanwhile, start again",
-        )
-    kept_runs.take_up(kept.plan, kept.files())
-    click.echo(f"{len(kept.taken)} runs are taken up")
 
 
 def _title(key: Mapping[str, str | int]) -> str:
@@ -338,13 +278,3 @@ def _run_request(config_path: Path, task: str, method: str, variant: str, seed: 
     settings, points = config.overrides_of(method, variant).settings, config.evaluation.curve_points
     training = config.training_of(task, method, variant)
     return RunRequest(task, method, variant, seed, settings, training, points)
-
-
-def expected_runs(config: "Config", ablation: str | None, curves: bool) -> "list[ExpectedRun]":
-    """Return the runs of the configuration, of one of its ablations, or of its learning curves."""
-    from safemil.plan.rules import Plan
-
-    plan = Plan(config)
-    if curves:
-        return plan.expected_curve_runs()
-    return plan.expected_ablation_runs(ablation) if ablation else plan.expected_runs()

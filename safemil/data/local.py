@@ -16,12 +16,12 @@ def local_files(directory: Path, tasks: Iterable[Task]) -> dict[str, Path]:
         UserError: the folder is missing, or a task has no file there or two; names every task at once.
     """
     folder = directory.expanduser()
-    names = {task.name: (task.dsrl_file, f"{task.name}.hdf5") for task in tasks}
+    names = {task.name: [name for name in (task.dsrl_file, f"{task.name}.hdf5") if name] for task in tasks}
     found = {
         task: [folder / name for name in both if (folder / name).is_file()] for task, both in names.items()
     }
     problems = [
-        f"{task}: expected {' or '.join(names[task])}, found {'both' if files else 'neither'}"
+        f"{task}: expected {' or '.join(names[task])}, found {'both' if files else 'none'}"
         for task, files in found.items()
         if len(files) != 1
     ]

@@ -56,7 +56,9 @@ def check_source(source: str, path: Path, task: Task, outline: Outline, table: P
         UserError: it is not what it is taken for.
     """
     if source == "dsrl":
-        return check_published(path, task, outline, published_file(task.dsrl_file, table), hash_record(path))
+        return check_published(
+            path, task, outline, published_file(task.published_name(), table), hash_record(path)
+        )
     if source == "local" and path.name == task.dsrl_file:
         _refuse_other_numbers(path, task, outline)
     return CheckedFile(sha256(path))
@@ -100,8 +102,8 @@ def _refuse_other_numbers(path: Path, task: Task, outline: Outline) -> None:
 def _number_problems(task: Task, outline: Outline) -> Iterator[str]:
     if outline.n_trajectories != task.dsrl_trajectories:
         yield f"expected {task.dsrl_trajectories} trajectories, found {outline.n_trajectories}"
-    lowest = SMALLEST_SHARE_OF_NAMED_COST * task.dsrl_max_cost
-    highest = task.dsrl_max_cost + COST_ABOVE_NAME
+    lowest = SMALLEST_SHARE_OF_NAMED_COST * task.maximum_cost
+    highest = task.maximum_cost + COST_ABOVE_NAME
     found = float(outline.episode_costs.max())
     if not lowest <= found <= highest:
         yield f"expected a highest episode cost between {lowest:g} and {highest:g}, found {found:g}"

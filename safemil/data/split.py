@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from safemil.data.trajectories import BoolArray, IndexArray
 from safemil.errors import UserError
+from safemil.protocol import COST_LIMIT
 
 EpisodeSums = NDArray[np.float64]
 Rule = Literal["absolute", "fraction", "robustness"]
@@ -55,7 +56,7 @@ class SplitSettings(BaseModel):
         75.0, description="Episode cost above which one is non-preferred."
     )
     preferred_cost_below: float = Field(
-        25.0, description="Episode cost below which a trajectory is preferred."
+        COST_LIMIT, description="Episode cost below which a trajectory is preferred."
     )
     rectangles: tuple[Rectangle, ...] = Field(
         PROTOCOL_RECTANGLES,

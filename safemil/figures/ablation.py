@@ -10,14 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from safemil.catalogue import DEFAULT_VARIANT, method_label, task_display
+from safemil.catalogue import constrained_reference_of, method_named, task_display
 from safemil.errors import UserError
-from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure, put_caption
+from safemil.figures.style import COLUMN_WIDTH, figure_style, new_figure, put_caption
+from safemil.plan.ablation_cells import ShownPoint
 from safemil.plan.ablations import Ablation
-from safemil.references import RANDOM_REFERENCE, constrained_reference_of
+from safemil.protocol import COST_LIMIT, DEFAULT_VARIANT, RANDOM_REFERENCE
+from safemil.statistics.ablation import ablation_table
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.statistics.scores import COST_LIMIT, seed_scores
+from safemil.statistics.main_table import make_main_table
+from safemil.statistics.scores import seed_scores
 from safemil.tables.captions import budget_sentence
+from safemil.tables.request import TableRun
 
 QUANTITIES = {"cost": "cost per episode", "return": "return per episode"}
 PLOTTED_COLUMNS = [
@@ -33,6 +37,19 @@ _LIMIT_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "line
 _RANDOM_LINE: dict[str, Any] = {"color": "#8C8C8C", "linestyle": ":", "linewidth": 1.4, "zorder": 1}
 # Curves that share a value of x are drawn side by side, this many inches apart.
 _DODGE = 0.07
+
+
+def make(
+    run: TableRun,
+    episodes: pd.DataFrame,
+    ablation: Ablation,
+    points: Sequence[ShownPoint],
+    tasks: Sequence[str],
+) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure of the episodes of an ablation, and its numbers."""
+    scores = make_main_table(episodes, run.evaluation)
+    table = ablation_table(scores, points, tasks)
+    return ablation_figure(episodes, table, scores, ablation, cost_limit=run.limit)
 
 
 def ablation_figure(
@@ -141,7 +158,7 @@ def _curves(data: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _curve_style(curves: Sequence[tuple[str, str]], place: int) -> dict[str, Any]:
     series, method = curves[place]
-    style = method_style(method)
+    style = method_named(method)
     number = list(dict.fromkeys(name for name, each in curves if each == method)).index(series)
     line, filled = _SERIES_STYLES[number % len(_SERIES_STYLES)]
     colour = style.colour if number == 0 else "#0072B2"
@@ -209,7 +226,7 @@ def _legend(data: pd.DataFrame, curves: Sequence[tuple[str, str]], cost_limit: f
     methods = {method for _, method in curves}
     handles = []
     for place, (series, method) in enumerate(curves):
-        label = series if len(methods) == 1 else method_label(method).display
+        label = series if len(methods) == 1 else method_named(method).display
         handles.append(Line2D([], [], label=label, markersize=4.5, **_curve_style(curves, place)))
     dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.6, "color": "#444444"}
     handles += [
@@ -221,5 +238,5 @@ def _legend(data: pd.DataFrame, curves: Sequence[tuple[str, str]], cost_limit: f
         ("random_reference", _RANDOM_LINE, "return"),
     ):
         names = data.loc[data["element"] == element, "method"].unique()
-        handles += [Line2D([], [], label=f"{method_label(name).display} ({note})", **line) for name in names]
+        handles += [Line2D([], [], label=f"{method_named(name).display} ({note})", **line) for name in names]
     return handles

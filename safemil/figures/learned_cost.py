@@ -8,15 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
-    method_order,
-    task_display,
-    task_order,
-)
+from safemil.catalogue import method_named, method_order, task_display, task_order
 from safemil.errors import UserError
-from safemil.figures.style import COLUMN_WIDTH, figure_style, method_style, new_figure, put_caption
+from safemil.figures.style import COLUMN_WIDTH, figure_style, new_figure, put_caption
+from safemil.protocol import DEFAULT_VARIANT
+from safemil.tables.request import TableRun
 
 PLOTTED_COLUMNS = [
     *["task", "source", "episode", "source_index", "element", "method", "n_seeds"],
@@ -37,6 +33,11 @@ _LINE_STYLES: dict[str, Any] = {
     "safedice": (0, (5, 1, 1, 1)),
 }
 _OTHER_LINE_STYLE = (0, (5, 1, 1, 1, 1, 1))
+
+
+def make(run: TableRun, traces: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:  # noqa: ARG001  # as of every maker
+    """Return the figure of all traces, and its numbers."""
+    return learned_cost_figure(traces)
 
 
 def learned_cost_figure(traces: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -120,7 +121,7 @@ def _draw_panel(axes: Axes, drawn: pd.DataFrame, episode: str, methods: list[str
 
 def _line(method: str) -> dict[str, Any]:
     linestyle = _LINE_STYLES.get(method, _OTHER_LINE_STYLE)
-    return {"color": method_style(method).colour, "linestyle": linestyle, "linewidth": 0.9}
+    return {"color": method_named(method).colour, "linestyle": linestyle, "linewidth": 0.9}
 
 
 def _annotate(figure: Figure, data: pd.DataFrame, methods: list[str], steps: int) -> None:
@@ -135,5 +136,5 @@ def _annotate(figure: Figure, data: pd.DataFrame, methods: list[str], steps: int
     )
     put_caption(figure, caption, 64)
     handles: list[Any] = [Patch(label="true cost", **_TRUE_COST)]
-    handles += [Line2D([], [], label=method_label(name).display, **_line(name)) for name in methods]
+    handles += [Line2D([], [], label=method_named(name).display, **_line(name)) for name in methods]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))

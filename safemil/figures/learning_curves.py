@@ -9,13 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
-    method_order,
-    task_display,
-    task_order,
-)
+from safemil.catalogue import method_named, method_order, task_display, task_order
 from safemil.errors import UserError
 from safemil.figures.style import (
     COLUMN_WIDTH,
@@ -23,14 +17,15 @@ from safemil.figures.style import (
     LIMIT_LINE,
     REFERENCE_LINES,
     figure_style,
-    method_style,
     new_figure,
     put_caption,
 )
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.curves import QUANTITIES, check_same_runs, curve_means, reference_means, without_curve
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.tables.captions import amount
+from safemil.tables.request import TableRun
 
 PLOTTED_COLUMNS = [
     *["task", "source", "method", "variant", "quantity", "element", "step"],
@@ -40,6 +35,11 @@ _TYPES = dict.fromkeys(("step", "n_seeds", "n_episodes"), "Int64")
 _BAND_ALPHA = 0.1  # seven of them lie over each other
 _MARKERS = 7  # at most, along one line
 _NAMES = {"constrained_reference": "reference", "random_reference": "return"}
+
+
+def make(run: TableRun, curves: pd.DataFrame, episodes: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure of all curves and of the episodes at their ends, and its numbers."""
+    return learning_curves(curves, episodes, run.evaluation)
 
 
 def learning_curves(
@@ -135,7 +135,7 @@ def _names(missing: pd.DataFrame, n_tasks: int) -> str:
     """Name methods, with their tasks where they lack a curve on some only."""
     names = []
     for method, rows in missing.groupby("method", sort=False):
-        name = method_label(str(method)).display
+        name = method_named(str(method)).display
         tasks = ", ".join(task_display(task) for task in rows["task"])
         names.append(name if len(rows) == n_tasks else f"{name} ({tasks})")
     return "; ".join(names)
@@ -173,7 +173,7 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: list[str]) -> None:
                 steps,
                 low,
                 high,
-                color=method_style(method).colour,
+                color=method_named(method).colour,
                 alpha=_BAND_ALPHA,
                 linewidth=0,
                 zorder=1.8,
@@ -185,8 +185,8 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: list[str]) -> None:
 
 
 def _line(method: str) -> dict[str, Any]:
-    style = method_style(method)
-    hollow = method_label(method).kind == "oracle"
+    style = method_named(method)
+    hollow = method_named(method).kind == "oracle"
     return {
         "color": style.colour,
         "linewidth": 0.9,
@@ -201,11 +201,11 @@ def _line(method: str) -> dict[str, Any]:
 def _annotate(figure: Figure, data: pd.DataFrame, methods: list[str], caption: str) -> None:
     """Put what the numbers are above the panels and the key below."""
     put_caption(figure, caption, 66)
-    handles = [Line2D([], [], label=method_label(name).display, **_line(name)) for name in methods]
+    handles = [Line2D([], [], label=method_named(name).display, **_line(name)) for name in methods]
     limit = data.loc[data["element"] == "cost_limit", "value"].iloc[0]
     handles.append(Line2D([], [], label=f"cost limit {limit:g}", **LIMIT_LINE))
     for element, role in _NAMES.items():
         for method in data.loc[data["element"] == element, "method"].unique():
-            label = f"{method_label(method).display} ({role})"
+            label = f"{method_named(method).display} ({role})"
             handles.append(Line2D([], [], label=label, **REFERENCE_LINES[element]))
     figure.legend(handles=handles, ncols=2 if len(handles) < 7 else 3, **KEY_BELOW)

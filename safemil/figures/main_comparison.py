@@ -9,13 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
-    method_order,
-    task_display,
-    task_order,
-)
+from safemil.catalogue import constrained_reference_of, method_named, method_order, task_display, task_order
 from safemil.errors import UserError
 from safemil.figures.seed_points import seed_points
 from safemil.figures.style import (
@@ -24,14 +18,15 @@ from safemil.figures.style import (
     LIMIT_LINE,
     REFERENCE_LINES,
     figure_style,
-    method_style,
     new_figure,
     put_caption,
 )
-from safemil.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
+from safemil.protocol import COST_LIMIT, DEFAULT_VARIANT, RANDOM_REFERENCE, SECOND_REFERENCE
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.statistics.scores import COST_LIMIT, second_reference_tasks
+from safemil.statistics.main_table import make_main_table
+from safemil.statistics.scores import second_reference_tasks
 from safemil.tables.captions import budget_sentence, is_partial, oracle_sentence, partial_mark
+from safemil.tables.request import TableRun
 from safemil.tables.text import seeds_text
 
 QUANTITIES = {"return": "return", "cost": "cost", "cvar20": "CVaR@20 % of cost"}
@@ -57,6 +52,11 @@ _ROLES = {
     "second_reference": "second reference",
     "random_reference": "return",
 }
+
+
+def make(run: TableRun, episodes: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure of all episodes, and its numbers."""
+    return main_comparison(episodes, make_main_table(episodes, run.evaluation), cost_limit=run.limit)
 
 
 def main_comparison(
@@ -218,7 +218,7 @@ def _write(axes: Axes, position: int, height: float, text: str, **style: Any) ->
 
 
 def _draw_method(axes: Axes, position: int, method: str, drawn: pd.DataFrame) -> None:
-    style = method_style(method)
+    style = method_named(method)
     scale = 1.5 if style.marker == "*" else 1.0  # a star looks smaller than its box
     seeds = drawn.loc[drawn["element"] == "seed", "value"].to_numpy(dtype=float)
     spread = np.linspace(-_SEED_SPREAD, _SEED_SPREAD, len(seeds)) if len(seeds) > 1 else np.zeros(1)
@@ -234,7 +234,7 @@ def _draw_method(axes: Axes, position: int, method: str, drawn: pd.DataFrame) ->
     )
     mean = _mean_of(drawn)
     ends = np.array([[mean["value"] - mean["low"]], [mean["high"] - mean["value"]]], dtype=float)
-    hollow = method_label(method).kind == "oracle"
+    hollow = method_named(method).kind == "oracle"
     axes.errorbar(
         [position + _MEAN_OFFSET],
         [mean["value"]],
@@ -250,14 +250,14 @@ def _draw_method(axes: Axes, position: int, method: str, drawn: pd.DataFrame) ->
 
 
 def _separate_oracles(axes: Axes, methods: Sequence[str]) -> None:
-    learners = sum(method_label(method).kind == "learner" for method in methods)
+    learners = sum(method_named(method).kind == "learner" for method in methods)
     if 0 < learners < len(methods):
         axes.axvline(learners - 0.5, color="#BBBBBB", linewidth=0.6)
 
 
 def _label_methods(bottom: Sequence[Axes], methods: Sequence[str]) -> None:
     for axes in bottom:
-        names = [method_label(method).display for method in methods]
+        names = [method_named(method).display for method in methods]
         axes.set_xticks(range(len(methods)), names, rotation=45, ha="right", rotation_mode="anchor")
 
 
@@ -277,11 +277,11 @@ def _legend_handles(data: pd.DataFrame) -> list[Line2D]:
 
     limit = data.loc[data["element"] == "cost_limit", "value"].iloc[0]
     handles = [point(_SEED_SIZE, "#444444", "one seed"), point(_MEAN_SIZE, "#444444", "mean of a learner")]
-    if any(method_label(method).kind == "oracle" for method in data["method"].dropna()):
+    if any(method_named(method).kind == "oracle" for method in data["method"].dropna()):
         handles.append(point(_MEAN_SIZE, "white", "mean of an oracle"))
     handles.append(Line2D([], [], label=f"cost limit {limit:g}", **LIMIT_LINE))
     for element, role in _ROLES.items():
         for method in data.loc[data["element"] == element, "method"].unique():
-            label = f"{method_label(method).display} ({role})"
+            label = f"{method_named(method).display} ({role})"
             handles.append(Line2D([], [], label=label, **_LINES[element]))
     return handles

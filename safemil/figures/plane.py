@@ -10,13 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
-    method_order,
-    task_display,
-    task_order,
-)
+from safemil.catalogue import constrained_reference_of, method_named, method_order, task_display, task_order
 from safemil.errors import UserError
 from safemil.figures.seed_points import seed_points
 from safemil.figures.style import (
@@ -25,14 +19,14 @@ from safemil.figures.style import (
     KEY_BELOW,
     LIMIT_LINE,
     figure_style,
-    method_style,
     new_figure,
     put_caption,
 )
-from safemil.references import RANDOM_REFERENCE, constrained_reference_of
+from safemil.protocol import COST_LIMIT, DEFAULT_VARIANT, RANDOM_REFERENCE
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.statistics.scores import COST_LIMIT
+from safemil.statistics.main_table import make_main_table
 from safemil.tables.captions import budget_sentence, is_partial, partial_mark
+from safemil.tables.request import TableRun
 from safemil.tables.text import seeds_text
 
 PLOTTED_COLUMNS = [
@@ -53,6 +47,11 @@ _RING: dict[str, Any] = {
     "markeredgewidth": 0.7,
     "zorder": 2.5,
 }
+
+
+def make(run: TableRun, episodes: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure of all episodes, and its numbers."""
+    return plane(episodes, make_main_table(episodes, run.evaluation), cost_limit=run.limit)
 
 
 def plane(
@@ -164,7 +163,7 @@ def _tell_seeds(axes: Axes, means: Sequence[dict[Hashable, Any]]) -> None:
             place = (row["cost"], row["return"])
             axes.annotate(seeds_text(row), place, (3, 3), textcoords="offset points", size=4.5)
     missing = [
-        f"{method_label(row['method']).display} {seeds_text(row)}" for row in means if not row["n_seeds"]
+        f"{method_named(row['method']).display} {seeds_text(row)}" for row in means if not row["n_seeds"]
     ]
     if missing:
         corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
@@ -193,14 +192,14 @@ def _tell_random(axes: Axes, random: "pd.Series[Any]") -> None:
 def _draw_point(axes: Axes, row: dict[Any, Any], element: str) -> None:
     axes.plot(row["cost"], row["return"], **_point(row["method"], element))
     if element == "mean" and not np.isnan(row["cost_low"]):
-        colour = method_style(row["method"]).colour
+        colour = method_named(row["method"]).colour
         line: dict[str, Any] = {"color": colour, "linewidth": 0.9, "zorder": 2.8}
         axes.plot([row["cost_low"], row["cost_high"]], [row["return"]] * 2, **line)
         axes.plot([row["cost"]] * 2, [row["return_low"], row["return_high"]], **line)
 
 
 def _point(method: str, element: str) -> dict[str, Any]:
-    style = method_style(method)
+    style = method_named(method)
     scale = 1.5 if style.marker == "*" else 1.0  # a star looks smaller than its box
     if element == "seed":
         size = {"markersize": _SEED_SIZE * scale, "alpha": 0.5, "markeredgewidth": 0, "zorder": 2}
@@ -210,7 +209,7 @@ def _point(method: str, element: str) -> dict[str, Any]:
         "marker": style.marker,
         "markersize": _MEAN_SIZE * scale,
         "color": style.colour,
-        "markerfacecolor": "white" if method_label(method).kind == "oracle" else style.colour,
+        "markerfacecolor": "white" if method_named(method).kind == "oracle" else style.colour,
         "markeredgewidth": 0.8,
         "zorder": 3,
     }
@@ -221,7 +220,7 @@ def _annotate(figure: Figure, data: pd.DataFrame, caption: str) -> None:
     put_caption(figure, caption, 66)
     methods = sorted(data.loc[data["element"] == "mean", "method"].unique(), key=method_order)
     key: dict[str, Any] = {
-        method_label(name).display: Line2D([], [], **_point(name, "mean")) for name in methods
+        method_named(name).display: Line2D([], [], **_point(name, "mean")) for name in methods
     }
     key |= _reference_key(data)
     labels, handles = list(key), list(key.values())
@@ -232,7 +231,7 @@ def _reference_key(data: pd.DataFrame) -> dict[str, Any]:
     key: dict[str, Any] = {}
     for method in data.loc[data["element"] == "constrained_reference", "method"].unique():
         drawn = Line2D([], [], **_point(method, "mean")), Line2D([], [], **_RING)
-        key[f"{method_label(method).display} (reference)"] = drawn
+        key[f"{method_named(method).display} (reference)"] = drawn
     limit = data.loc[data["element"] == "cost_limit", "cost"].iloc[0]
     key[f"cost limit {limit:g}"] = Line2D([], [], **LIMIT_LINE)
     return key

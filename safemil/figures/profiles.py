@@ -7,12 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from safemil.catalogue import method_label, task_display
+from safemil.catalogue import method_named, task_display
 from safemil.errors import UserError
-from safemil.figures.style import TEXT_WIDTH, figure_style, method_style, new_figure, put_caption
+from safemil.figures.style import TEXT_WIDTH, figure_style, new_figure, put_caption
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
-from safemil.statistics.profiles import PROFILED_SCORES
+from safemil.statistics.over_tasks import cells_of
+from safemil.statistics.profiles import PROFILED_SCORES, performance_profiles
+from safemil.statistics.scores import relative_seed_scores
 from safemil.tables.captions import budget_sentence, oracle_sentence
+from safemil.tables.request import TableRun
 
 _AXES = {
     "return_norm": ("Return", "normalised return, τ", "share of runs above τ"),
@@ -21,6 +24,12 @@ _AXES = {
 # Where the constrained reference stands.
 _REFERENCES = {"return_norm": 1.0, "cost_diff": 0.0}
 _WRAP = 130
+
+
+def make(run: TableRun, episodes: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure of all episodes, and its numbers."""
+    seeds = relative_seed_scores(episodes, cost_limit=run.limit)
+    return profiles_figure(performance_profiles(seeds, run.evaluation), cells_of(seeds))
 
 
 def profiles_figure(profiles: pd.DataFrame, cells: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -54,7 +63,7 @@ def _draw(profiles: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         _draw_panel(axes, profiles[profiles["score"] == score], score)
     caption = _caption(profiles, cells)
     put_caption(figure, caption, _WRAP)
-    handles = [Line2D([], [], label=method_label(m).display, **_line(m)) for m in profiles["method"].unique()]
+    handles = [Line2D([], [], label=method_named(m).display, **_line(m)) for m in profiles["method"].unique()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7))
     return figure
 
@@ -77,15 +86,15 @@ def _draw_curve(axes: Axes, method: str, curve: pd.DataFrame, offset: int) -> No
     # Markers of different methods at different places: curves often lie on each other.
     places = (3 * offset, len(x) // 6)
     axes.plot(x, y, drawstyle="steps-post", markevery=places, **_line(method))
-    has_band = method_label(method).kind == "learner" and not curve["low"].isna().any()
+    has_band = method_named(method).kind == "learner" and not curve["low"].isna().any()
     if has_band:
         low, high = curve["low"].to_numpy(), curve["high"].to_numpy()
-        colour = method_style(method).colour
+        colour = method_named(method).colour
         axes.fill_between(x, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
 
 
 def _line(method: str) -> dict[str, Any]:
-    style, is_oracle = method_style(method), method_label(method).kind == "oracle"
+    style, is_oracle = method_named(method), method_named(method).kind == "oracle"
     return {
         "color": style.colour,
         "marker": style.marker,

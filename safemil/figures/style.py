@@ -5,10 +5,8 @@ with its last reference. The style is applied in a context, so that importing th
 """
 
 import textwrap
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +24,6 @@ TEXT_WIDTH = 7.0
 PNG_DPI = 200
 
 
-@dataclass(frozen=True)
-class MethodStyle:
-    """How one method is drawn in every figure: a colour (hex) and a matplotlib marker."""
-
-    colour: str
-    marker: str
-
-
-# Okabe and Ito's palette, told apart by readers with any colour vision. The lightness of neighbours
-# differs and every marker is its own, so that the figures survive printing in grey.
-METHOD_STYLES: dict[str, MethodStyle] = {
-    "bc": MethodStyle("#000000", "o"),
-    "dwbc_nu": MethodStyle("#E69F00", "s"),
-    "trex_wbc": MethodStyle("#56B4E9", "^"),
-    "safedice": MethodStyle("#009E73", "D"),
-    "safemil": MethodStyle("#D55E00", "*"),
-    "bc_safe": MethodStyle("#0072B2", "v"),
-    "coptidice": MethodStyle("#CC79A7", "P"),
-    "constrained_rl": MethodStyle("#555555", "X"),
-    "random": MethodStyle("#999999", "x"),
-}
-
 # The limit is drawn over the references, so that both are seen where they coincide.
 LIMIT_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "linewidth": 0.8, "zorder": 1.5}
 REFERENCE_LINES: dict[str, dict[str, Any]] = {
@@ -61,9 +37,6 @@ KEY_BELOW: dict[str, Any] = {"loc": "outside lower center", "columnspacing": 1.2
 
 # Behind a text that lines would cross.
 BLANK: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-
-_SPARE_COLOURS = ("#8A7F00", "#7A3E00", "#5B4B8A", "#777777")
-_SPARE_MARKERS = ("h", "<", ">", "p", "d", "8")
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -92,18 +65,6 @@ STYLE: dict[str, Any] = {
     # Type 42 keeps text in the PDF selectable; journals refuse Type 3.
     "pdf.fonttype": 42,
 }
-
-
-def method_style(name: str) -> MethodStyle:
-    """Return a method's colour and marker; an unknown method gets a spare pair that its name alone decides.
-
-    Two unknown methods may meet in one of the 24 pairs; give a method that stays a row of its own.
-    """
-    if name in METHOD_STYLES:
-        return METHOD_STYLES[name]
-    number = zlib.crc32(name.encode())  # unlike hash(), the same in every process
-    colour = _SPARE_COLOURS[number % len(_SPARE_COLOURS)]
-    return MethodStyle(colour, _SPARE_MARKERS[number // len(_SPARE_COLOURS) % len(_SPARE_MARKERS)])
 
 
 def put_caption(figure: Figure, caption: str, width: int) -> None:

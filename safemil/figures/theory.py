@@ -1,5 +1,6 @@
 """The figure of the theory: what Lemma 1 and Theorem 1 state, what holds, and what was drawn."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from matplotlib.lines import Line2D
 from safemil.errors import UserError
 from safemil.figures.style import COLUMN_WIDTH, figure_style, new_figure, put_caption
 from safemil.statistics.intervals import CONFIDENCE
+from safemil.tables.request import TableRun
 from safemil.theory.bags import COST_LAWS, order_probability, preferred_probability
-from safemil.theory.table import LEMMA, THEOREM
+from safemil.theory.table import LEMMA, THEOREM, read_theory_table
 
 PLOTTED_COLUMNS = ["statement", "costs", "element", "alpha", "bag_size", "value", "low", "high", "n"]
 
@@ -23,6 +25,11 @@ _LINES: dict[str, dict[str, Any]] = {
     "exact": {"linestyle": "-", "linewidth": 1.0},
 }
 _POINTS_PER_LINE = 60
+
+
+def make(run: TableRun, table: Path) -> tuple[Figure, pd.DataFrame]:  # noqa: ARG001  # as of every maker
+    """Return the figure of the table of the theory (CSV), and its numbers."""
+    return theory_figure(read_theory_table(table))
 
 
 def theory_figure(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

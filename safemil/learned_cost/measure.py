@@ -160,7 +160,7 @@ def evaluate_cost(
         UserError: the files are not of that run or do not belong together, or the method learns no cost.
     """
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     run = restore_run(files, method)
     found = {name: run.record[name] for name in ("task", "method", "variant", "seed")}
     if found != key:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
-import pyarrow
-from pyarrow import parquet
 
 from safemil.errors import UserError
-from safemil.files import csv_text, replacing, write_text
+from safemil.files import csv_text, write_text
 from safemil.records.episodes import CELL
+from safemil.records.parquet_file import read_parquet, write_parquet
+
+_HINT = "score the runs first"
 
 SCORES = ["step_auroc", "step_spearman", "trajectory_auroc", "trajectory_spearman"]
 COUNTS = ["n_trajectories", "n_unsafe", "n_transitions", "n_costly"]
@@ -97,20 +98,32 @@ def write_traces(path: Path, traces: pd.DataFrame) -> None:
     Raises:
         UserError: the rows do not fit the schema.
     """
-    table = pyarrow.Table.from_pandas(_validated(traces, TRACE_SCHEMA, path), preserve_index=False)
-    with replacing(path) as part:
-        # pandas would put its own version into the file.
-        parquet.write_table(table.replace_schema_metadata(None), part, compression="zstd")
+    write_parquet(path, _validated(traces, TRACE_SCHEMA, path))
 
 
-def gather_rows(paths: Iterable[Path]) -> pd.DataFrame:
-    """Read the scores of many runs into one table.
+def write_all_rows(path: Path, rows: pd.DataFrame) -> Path:
+    """Check and write the scores of many runs as Parquet, atomically; raises as `write_rows`."""
+    return write_parquet(path, _validated(rows, ROW_SCHEMA, path))
+
+
+def read_all_rows(path: Path) -> pd.DataFrame:
+    """Read what `write_all_rows` wrote; raises if it is missing or not valid."""
+    return _validated(read_parquet(path, "learned costs", _HINT), ROW_SCHEMA, path)
+
+
+def read_all_traces(path: Path) -> pd.DataFrame:
+    """Read the example episodes of many runs; raises if they are missing or not valid."""
+    return _validated(read_parquet(path, "learned costs", _HINT), TRACE_SCHEMA, path)
+
+
+def gather_rows(paths: Iterable[Path], kept: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Read the scores of many runs into one table; `kept` are those of further runs.
 
     Raises:
         UserError: a file is missing or not valid, rows are repeated, or the rows of a task are not of one
             source, one budget for each method and variant, and the same held-out trajectories.
     """
-    rows = _gathered(paths, ROW_SCHEMA, _read_csv)
+    rows = _gathered(paths, ROW_SCHEMA, _read_csv, kept)
     _check_same(rows, "source", ["task"])
     _check_same(rows, "step", CELL)
     for name in COUNTS:
@@ -118,14 +131,14 @@ def gather_rows(paths: Iterable[Path]) -> pd.DataFrame:
     return rows
 
 
-def gather_traces(paths: Iterable[Path]) -> pd.DataFrame:
-    """Read the example episodes of many runs into one table.
+def gather_traces(paths: Iterable[Path], kept: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Read the example episodes of many runs into one table; `kept` are those of further runs.
 
     Raises:
         UserError: a file is missing or not valid, rows are repeated, or the runs of a task do not show the
             same episodes.
     """
-    traces = _gathered(paths, TRACE_SCHEMA, pd.read_parquet)
+    traces = _gathered(paths, TRACE_SCHEMA, pd.read_parquet, kept)
     _check_same(traces, "source", ["task"])
     _check_same(traces, "source_index", ["task", "episode"])
     _check_same(traces, "cost", ["task", "episode", "environment_step"])
@@ -133,14 +146,19 @@ def gather_traces(paths: Iterable[Path]) -> pd.DataFrame:
 
 
 def _gathered(
-    paths: Iterable[Path], schema: pa.DataFrameSchema, read: Callable[[Path], pd.DataFrame]
+    paths: Iterable[Path],
+    schema: pa.DataFrameSchema,
+    read: Callable[[Path], pd.DataFrame],
+    kept: pd.DataFrame | None,
 ) -> pd.DataFrame:
     files = sorted({Path(path) for path in paths})
     missing = [path for path in files if not path.is_file()]
-    if missing or not files:
+    if missing or (not files and kept is None):
         found = f"{len(missing)} missing, first {missing[0]}" if missing else "none"
-        raise UserError("files of learned costs are missing", found=found, hint="score the runs first")
+        raise UserError("files of learned costs are missing", found=found, hint=_HINT)
     frames = [_validated(_read(path, read), schema, path) for path in files]
+    if kept is not None:
+        frames.append(_validated(kept, schema, "kept runs"))
     return _validated(pd.concat(frames, ignore_index=True), schema, "all files together")
 
 

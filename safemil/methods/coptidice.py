@@ -71,6 +71,7 @@ from safemil.methods.learner import MethodSettings, SuccessorTensors
 from safemil.methods.networks import HIDDEN_SIZES, initialise, multilayer_perceptron
 from safemil.methods.oracle import OracleData, OracleLearner
 from safemil.methods.weights import weight_metrics
+from safemil.protocol import COST_LIMIT
 
 LimitUnit = Literal["step", "discounted_sum"]
 
@@ -87,7 +88,7 @@ class COptiDICESettings(MethodSettings):
         0.01, ge=0, description="epsilon, KL divergence of the costliest data considered; 0: plain estimate"
     )
     reward_scale: float = Field(0.1, gt=0)
-    cost_limit: float = Field(25.0, ge=0, description="undiscounted cost of an episode")
+    cost_limit: float = Field(COST_LIMIT, ge=0, description="undiscounted cost of an episode")
     episode_length: int | None = Field(
         None,
         gt=0,

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safemil.catalogue import built_in_methods
 from safemil.errors import UserError
 from safemil.methods.learner import Learner, MethodSettings
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import built_in_methods
 
 LONGEST_NAME = 40
 

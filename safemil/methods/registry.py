@@ -9,11 +9,10 @@ import importlib
 import inspect
 from typing import Any
 
+from safemil.catalogue import module_name
 from safemil.data.stripped import TrainingData
 from safemil.errors import UserError
-from safemil.methods.cost_learner import CostLearner
 from safemil.methods.learner import Learner
-from safemil.methods.registry_names import module_name
 
 CONSTRUCTOR = ("self", "data", "settings", "training", "generator")
 
@@ -81,13 +80,3 @@ def check_constructor(learner: type[Learner[Any, Any]], data_type: type) -> None
             where=f"{learner.__module__}.{learner.__name__}",
             hint="only oracles are given labels: see safemil/methods/oracle.py",
         )
-
-
-def learns_cost(method: str) -> bool:
-    """Return whether `method`, a registered name or a module path, has `pair_costs` and sees no labels.
-
-    Raises:
-        UserError: there is no such method.
-    """
-    found = find_method(method)
-    return found.kind == "learner" and issubclass(found, CostLearner)

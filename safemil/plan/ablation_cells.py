@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from safemil.errors import UserError
 from safemil.plan.ablations import Ablation, Overrides
-from safemil.plan.configuration import DEFAULT_VARIANT, Config
+from safemil.plan.configuration import Config
+from safemil.protocol import DEFAULT_VARIANT
 
 
 class ShownPoint(NamedTuple):

@@ -21,20 +21,19 @@ from pydantic import (
 )
 
 from safemil.behavior.collect_settings import CollectSettings
-from safemil.catalogue import taken_by
-from safemil.claims.settings import ClaimsSettings
+from safemil.catalogue import reference_method, taken_by
 from safemil.data.split import SplitSettings
 from safemil.errors import UserError, problem_lines
 from safemil.files import write_text
 from safemil.methods.budget import TrainingSettings
 from safemil.plan.ablations import Ablation, Overrides, shipped_ablations, variant_overrides
-from safemil.references import reference_method
+from safemil.plan.claim_settings import ClaimsSettings
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.tasks import load_tasks
 from safemil.theory.settings import TheorySettings
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-DEFAULT_VARIANT = "default"
 
 # Plain: a built-in method. With dots: the module of a Python method. Both become folders of results.
 METHOD_PATTERN = r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*"

@@ -28,22 +28,18 @@ class Input:
     Attributes:
         read: returns the argument from the files.
         files: where they are in a run's folder; none for what the configuration says itself.
-        are_cards: whether they are cards of data, for which kept ones may stand.
     """
 
     read: Callable[[Files], Any]
     files: Sequence[str] = ()
-    are_cards: bool = False
 
 
 Inputs = Mapping[str, Input]
 
 
-def files_of(inputs: Inputs, cards: Callable[[Sequence[str]], Sequence[str]] = list) -> list[str]:
-    """Return all files in order; `cards` says where cards of data are."""
-    return [
-        file for each in inputs.values() for file in (cards(each.files) if each.are_cards else each.files)
-    ]
+def files_of(inputs: Inputs) -> list[str]:
+    """Return all files in order."""
+    return [file for each in inputs.values() for file in each.files]
 
 
 def read_inputs(inputs: Inputs, files: Files = ()) -> dict[str, Any]:
@@ -85,7 +81,7 @@ def several(files: Sequence[str]) -> Input:
 
 def cards(plan: Plan, template: str) -> Input:
     """Return the card of each task's data in JSON."""
-    return Input(lambda found: found, plan.for_tasks(plan.path(template, extension="json")), are_cards=True)
+    return Input(lambda found: found, plan.for_tasks(plan.path(template, extension="json")))
 
 
 def episodes(plan: Plan) -> Input:
@@ -103,6 +99,16 @@ def curve_episodes(plan: Plan) -> Input:
     """Return the episodes of all learning curves, checked as `episodes`; an error where there are none."""
     plan.curve_runs()
     return _complete(plan.path(paths.ALL_CURVE_EPISODES), plan.expected_curve_runs)
+
+
+def scores(plan: Plan) -> Inputs:
+    """Return the inputs of what is computed from the episodes of final policies alone."""
+    return {"episodes": episodes(plan)}
+
+
+def curves(plan: Plan) -> Inputs:
+    """Return the inputs of what is computed from learning curves and where they end."""
+    return {"curves": curve_episodes(plan), "episodes": episodes(plan)}
 
 
 def _complete(file: str, expected: "Callable[[], list[ExpectedRun]]") -> Input:
@@ -123,43 +129,44 @@ def learned_costs(plan: Plan) -> Input:
     """Return the scores of all learned costs, checked to be those of the configuration."""
 
     def read(files: Files) -> "pd.DataFrame":
+        from safemil.learned_cost.rows import read_all_rows
         from safemil.records.completeness import check_learned_costs
 
-        rows = _gathered(files)
+        rows = read_all_rows(files[0])
         check_learned_costs(rows, plan.expected_cost_runs())
         return rows
 
-    return Input(read, plan.paths(paths.LEARNED_COST, plan.cost_runs()))
+    return Input(read, [plan.path(paths.GATHERED, gathered="learned_cost")])
 
 
-def _gathered(files: Files) -> "pd.DataFrame":
-    from safemil.learned_cost.rows import gather_rows
+def traces(plan: Plan) -> Input:
+    """Return learned and true costs along episodes."""
 
-    return gather_rows(files)
+    def read(files: Files) -> "pd.DataFrame":
+        from safemil.learned_cost.rows import read_all_traces
+
+        return read_all_traces(files[0])
+
+    return Input(read, [plan.path(paths.GATHERED, gathered="learned_cost_traces")])
 
 
-def selection_costs(plan: Plan) -> Input:
-    """Return the scores of the learned costs that are held against the cost avoided."""
-    return Input(_gathered, plan.paths(paths.LEARNED_COST, plan.selection_runs()))
+def losses(plan: Plan) -> Input:
+    """Return what the trainings of the selecting methods logged."""
 
+    def read(files: Files) -> "pd.DataFrame":
+        from safemil.records.losses import read_losses
 
-def selection_logs(plan: Plan) -> Input:
-    """Return the logs of the trainings of the same runs, by task, method and seed."""
-    runs = plan.selection_runs()
-    keys = [(str(run["task"]), str(run["method"]), int(run["seed"])) for run in runs]
-    return Input(lambda files: dict(zip(keys, files, strict=True)), plan.paths(paths.TRAINING_LOG, runs))
+        return read_losses(files[0])
+
+    return Input(read, [plan.path(paths.GATHERED, gathered="losses")])
 
 
 def records(plan: Plan) -> Input:
-    """Return the record of every run with its peak memory, checked to be of the configuration."""
+    """Return the record of every run with its peak memory."""
 
     def read(files: Files) -> list[tuple[Any, float]]:
-        from safemil.records.finished import check_records
-        from safemil.records.training_records import read_peak_memory, read_run_record
+        from safemil.records.record_table import read_record_table, records_of
 
-        check_records(plan.wanted_runs())
-        benchmarks = plan.paths(paths.TRAINING_BENCHMARK, plan.method_runs())
-        pairs = zip(files, map(Path, benchmarks), strict=True)
-        return [(read_run_record(record), read_peak_memory(benchmark)) for record, benchmark in pairs]
+        return records_of(read_record_table(files[0]))
 
-    return Input(read, plan.paths(paths.RUN_RECORD, plan.method_runs()))
+    return Input(read, [plan.path(paths.GATHERED, gathered="records")])

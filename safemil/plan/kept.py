@@ -1,39 +1,34 @@
 """Finished runs that are kept in the repository, and when they may stand for runs that would be made here.
 
-`snakemake keep` copies what is small of each finished run (episodes, curve, record, losses, scores of the
-learned cost) to `results/{run_name}/kept/`, beside `origin.json`, which says what decided its numbers. In
-another clone the rule `take_up` copies a run back if its origin is, word for word, what the configuration
-and the code ask for there. So nothing is trained for tables and figures, and a run whose settings, data or
-code differ is made anew.
+`snakemake keep` puts what is small of each finished run (episodes, curve, record, losses, scores of the
+learned cost) into a few tables in `results/{run_name}/kept/`, with its origin, which says what decided its
+numbers. In another clone the rows of a run are taken from there if its origin is, word for word, what the
+configuration and the code ask for. So nothing is trained for tables and figures, and a run whose settings,
+data or code differ is made anew.
 """
 
-import csv
 import hashlib
 import json
-import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safemil import paths
-from safemil.errors import UserError
-from safemil.files import replacing, sha256, write_text
-from safemil.plan.configuration import DEFAULT_VARIANT
+from safemil.files import replacing
+from safemil.plan.gathering import gathered_tables
 from safemil.plan.rules import Plan, Run, tracked
+from safemil.protocol import BEHAVIOUR_REFERENCE, DEFAULT_VARIANT
+from safemil.records import kept_store
+from safemil.records.kept_store import Card, KeptRun, Key, read_kept
 from safemil.records.provenance import source_digest
-from safemil.references import BEHAVIOUR_REFERENCE
 from safemil.tasks import get_task
 
-SAME_NUMBERS_COLUMNS = ["before", "after", "reason"]
-
-# Whose policy of the first seed is kept as well, so that anyone can roll it out.
-WITH_POLICY = ("bc", "safemil")
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DATA_CARDS = ("json", "md", "png")
-_DIGEST = re.compile("[0-9a-f]{16}")
 
 
 def keepable_runs(plan: Plan) -> list[Run]:
@@ -42,51 +37,36 @@ def keepable_runs(plan: Plan) -> list[Run]:
     Only those on collected data, for other data are not in the repository, and none of custom methods,
     whose programs are not.
     """
-    if plan.config.source != "collected":
-        return []
-    return [run for run in _shown_runs(plan).values() if run["method"] not in plan.config.custom_methods]
-
-
-def _shown_runs(plan: Plan) -> dict[str, Run]:
-    runs = plan.gathered_runs()
-    for name in plan.ablation_names():
+    runs = plan.gathered_runs() if keepable_tasks(plan) else []
+    for name in plan.ablation_names() if runs else []:
         runs += plan.ablation_cells(name)
-    return {plan.path(paths.RUN, **run): run for run in runs}
+    shown = {plan.path(paths.RUN, **run): run for run in runs}
+    return [run for run in shown.values() if run["method"] not in plan.config.custom_methods]
 
 
-def files_of(plan: Plan, run: Run) -> list[str]:
-    """Return the files that are kept of a run, and that stand for it in another clone."""
-    files = [paths.EPISODES]
+def keepable_tasks(plan: Plan) -> list[str]:
+    """Return the tasks whose data cards can be kept: all, if the data are collected."""
+    return list(plan.config.tasks) if plan.config.source == "collected" else []
+
+
+def files_of(plan: Plan, run: Run) -> dict[str, str]:
+    """Return the files of a run whose rows are kept, by the table of kept runs."""
+    files = {"episodes": paths.EPISODES}
     if run["method"] in plan.config.methods:
-        files += [paths.RUN_RECORD, paths.TRAINING_LOG, paths.TRAINING_BENCHMARK]
+        files |= {kept_store.RUNS: paths.RUN_RECORD, "losses": paths.TRAINING_LOG}
         if plan.config.evaluation.curve_points and run in plan.curve_runs():
-            files.append(paths.CURVE_EPISODES)
+            files["curve_episodes"] = paths.CURVE_EPISODES
         if run in plan.cost_runs():
-            files += [paths.LEARNED_COST, paths.LEARNED_COST_TRACES]
-    return [plan.path(file, **run) for file in files]
-
-
-def policies_of(plan: Plan, run: Run) -> list[str]:
-    """Return the policy of a run if it is one of the few that are kept."""
-    is_shown = run["method"] in WITH_POLICY and run["variant"] == DEFAULT_VARIANT
-    is_first = int(run["seed"]) == plan.config.seeds[0]
-    return [plan.path(paths.POLICY, **run)] if is_shown and is_first else []
+            files["learned_cost"] = paths.LEARNED_COST
+            files["learned_cost_traces"] = paths.LEARNED_COST_TRACES
+    return {name: plan.path(file, **run) for name, file in files.items()}
 
 
 def cards_of(plan: Plan, task: str) -> list[str]:
-    """Return the data cards of a task, and how long collecting took.
-
-    They stand for its data where nothing is left to train.
-    """
+    """Return the data cards of a task."""
     templates = (paths.DATA_CARD, paths.COLLECTED_CARD)
     known = {"task": task, "split": DEFAULT_VARIANT}
-    cards = [plan.path(each, extension=kind, **known) for each in templates for kind in _DATA_CARDS]
-    return [*cards, plan.path(paths.COLLECTING_BENCHMARK, task=task)]
-
-
-def kept_path(plan: Plan, path: str) -> str:
-    """Return where a file is kept: its path below the folder of the run name, or below the project."""
-    return f"{plan.path(paths.KEPT)}/{path.removeprefix(plan.path(paths.RESULTS) + '/')}"
+    return [plan.path(each, extension=kind, **known) for each in templates for kind in _DATA_CARDS]
 
 
 def run_of(wildcards: Mapping[str, str]) -> Run:
@@ -173,38 +153,62 @@ class KeptRuns:
         plan: the configuration as the rules see it.
         taken: runs that are kept as they are asked for, and were not made in this folder.
         own: runs that are kept as they are asked for, and were made here.
-        other: runs that are kept, but of other settings, data or code, or whose files are damaged.
-        is_complete: every run is taken, and the data cards are kept: nothing is left to train.
+        other: runs that are kept, but of other settings, data or code, or whose rows are damaged; and in
+            what they differ.
+        tasks: the tasks whose data cards are kept as they are asked for.
+        kept: the rows of `taken`, by the runs' keys.
     """
 
     plan: Plan
     taken: list[Run]
     own: list[Run]
-    other: list[Run]
-    is_complete: bool
+    other: list[tuple[Run, str]]
+    tasks: list[str]
+    kept: Mapping[Key, KeptRun]
 
-    def files(self) -> list[str]:
-        """Return the files that `take_up` brings back."""
-        return [file for run in self.taken for file in files_of(self.plan, run)]
+    def made_files(self, table: str) -> list[str]:
+        """Return the files of the runs of a gathered table that are not taken."""
+        entry = gathered_tables(self.plan)[table]
+        made = [run for run in entry.runs(self.plan) if run not in self.taken]
+        return self.plan.paths(entry.template, made)
 
-    def digest(self) -> str:
-        """Return a digest of what is taken, as a tracked parameter: other kept runs are taken up again."""
-        lists = [_files_list(self.plan, run).read_bytes() for run in self.taken]
-        return hashlib.sha256(b"".join(lists)).hexdigest()[:16]
+    def kept_table(self, table: str) -> list[str]:
+        """Return the table of kept runs that a gathered table takes rows from; none if it takes none."""
+        entry = gathered_tables(self.plan)[table]
+        takes = any(run in self.taken for run in entry.runs(self.plan))
+        return [f"{self.plan.path(paths.KEPT)}/{entry.kept}.parquet"] if takes else []
+
+    def digest(self, table: str) -> str:
+        """Return a digest of what a gathered table takes, as a tracked parameter."""
+        entry = gathered_tables(self.plan)[table]
+        kept = [self.kept[self.plan.key(run)] for run in entry.runs(self.plan) if run in self.taken]
+        text = json.dumps([[run.key, run.rows.get(entry.kept, run.record)] for run in kept])
+        return hashlib.sha256(text.encode()).hexdigest()[:16] if kept else ""
+
+    def episodes(self) -> "pd.DataFrame | None":
+        """Return the episodes of the taken runs of methods and references; None where there are none."""
+        keys = self.codes()
+        return kept_store.read_rows(Path(self.plan.path(paths.KEPT)), "episodes", keys) if keys else None
+
+    def codes(self) -> dict[Key, str]:
+        """Return the digest of the code that trained each of these runs; empty for a reference."""
+        runs = [self.kept[self.plan.key(run)] for run in self.plan.gathered_runs() if run in self.taken]
+        return {run.key: json.loads(run.record)["code"] if run.record else "" for run in runs}
+
+    def cards(self) -> list[str]:
+        """Return the data cards that are taken."""
+        return [card for task in self.tasks for card in cards_of(self.plan, task)]
 
     def runs_to_train(self) -> list[Run]:
         """Return the runs of the methods that are not taken."""
         return [run for run in self.plan.method_runs() if run not in self.taken]
 
-    def data_files(self, cards: Iterable[str]) -> list[str]:
-        """Return the paths of data cards, or where they are kept if nothing is left to train."""
-        return [kept_path(self.plan, card) if self.is_complete else card for card in cards]
-
-    def origins_to_write(self) -> list[str]:
-        """Return the origin of each run that is not itself taken, and of the data of every task."""
+    def notes(self) -> list[str]:
+        """Return the note of each run that is not itself taken, and of the data of every such task."""
         runs = [run for run in keepable_runs(self.plan) if run not in self.taken]
-        cards = [self.plan.path(paths.DATA_ORIGIN, task=task) for task in self.plan.config.tasks]
-        return [self.plan.path(paths.ORIGIN, **run) for run in runs] + (cards if runs else [])
+        tasks = [task for task in keepable_tasks(self.plan) if task not in self.tasks]
+        notes = self.plan.paths(paths.ORIGIN, runs)
+        return notes + [self.plan.path(paths.DATA_ORIGIN, task=task) for task in tasks]
 
     def notice(self) -> str:
         """Return lines on what is taken and what is not; empty where nothing is kept."""
@@ -215,11 +219,10 @@ class KeptRuns:
         if self.own:
             lines.append(f"{len(self.own)} kept runs were made in this folder, too; its own are used.")
         if self.other:
-            run = self.plan.path(paths.RUN, **self.other[0])
-            what = ", ".join(_differences(self.plan, self.other[0])) or "damaged or missing files"
+            run, why = self.other[0]
             lines.append(
-                f"{len(self.other)} kept runs are of other settings, data or code and are not used, such as "
-                f"{run} ({what})."
+                f"{len(self.other)} kept runs are of other settings, data or code, or damaged, and are not "
+                f"used, such as {self.plan.path(paths.RUN, **run)} ({why})."
             )
         return "\n".join(lines)
 
@@ -227,24 +230,23 @@ class KeptRuns:
 def find_kept_runs(plan: Plan) -> KeptRuns:
     """Look at what is kept under the configuration's run name.
 
-    An origin may differ in digests of code that the file `same_numbers.csv` beside it says are of code with
-    the same numbers, each with a reason.
-
     Raises:
-        UserError: that file is not what it should be.
+        UserError: the table of kept runs cannot be read.
     """
-    if not Path(plan.path(paths.KEPT)).is_dir():
-        return KeptRuns(plan, [], [], [], is_complete=False)
-    changes = _same_numbers(Path(plan.path(paths.SAME_NUMBERS)))
-    kept = [run for run in keepable_runs(plan) if Path(plan.path(paths.ORIGIN, **run)).is_file()]
-    good = [run for run in kept if _is_as_asked(plan, run, changes)]
+    directory = Path(plan.path(paths.KEPT))
+    runs, damaged_tables = read_kept(directory)
+    kept = {run.key: run for run in runs}
+    damaged = kept_store.damaged_runs(directory, runs, damaged_tables) if damaged_tables else set()
+    found = [run for run in keepable_runs(plan) if plan.key(run) in kept]
+    why = {plan.key(run): _why_not(plan, run, kept[plan.key(run)], damaged) for run in found}
+    good = [run for run in found if not why[plan.key(run)]]
     own = [run for run in good if _is_own(plan, run)]
     taken = [run for run in good if run not in own]
-    is_complete = len(taken) == len(_shown_runs(plan)) and all(
-        _are_cards_kept(plan, task, changes) for task in plan.config.tasks
-    )
-    other = [run for run in kept if run not in good]
-    return KeptRuns(plan, taken, own, other, is_complete)
+    other = [(run, why[plan.key(run)]) for run in found if run not in good]
+    cards = [] if kept_store.CARDS in damaged_tables else kept_store.read_cards(directory)
+    tasks = [task for task in plan.config.tasks if _are_cards_kept(plan, task, cards)]
+    rows = {plan.key(run): kept[plan.key(run)] for run in taken}
+    return KeptRuns(plan, taken, own, other, tasks, rows)
 
 
 def _is_own(plan: Plan, run: Run) -> bool:
@@ -253,105 +255,30 @@ def _is_own(plan: Plan, run: Run) -> bool:
     return Path(plan.path(template, **run)).exists()
 
 
-def _is_as_asked(plan: Plan, run: Run, changes: Mapping[str, str]) -> bool:
-    found = _read_origin(Path(plan.path(paths.ORIGIN, **run)), changes)
-    if found != json.loads(origin_of_run(plan, run)):
+def _why_not(plan: Plan, run: Run, kept: KeptRun, damaged: set[Key]) -> str:
+    """Say in what a kept run is not what is asked for; empty if it is."""
+    if kept.key in damaged:
+        return "damaged rows"
+    missing = [name for name in files_of(plan, run) if name != kept_store.RUNS and name not in kept.rows]
+    if missing:
+        return f"no rows of {', '.join(missing)}"
+    found, asked = json.loads(kept.origin), json.loads(origin_of_run(plan, run))
+    return ", ".join(sorted(name for name in found | asked if found.get(name) != asked.get(name)))
+
+
+def _are_cards_kept(plan: Plan, task: str, cards: Sequence[Card]) -> bool:
+    """Say whether a task's cards are kept as they are asked for, and were not made here."""
+    found = [card for card in cards if card.task == task]
+    made_here = Path(plan.path(paths.CARD_BENCHMARK, task=task, split=DEFAULT_VARIANT)).exists()
+    if made_here or not {card.path for card in found}.issuperset(cards_of(plan, task)):
         return False
-    digests = _read_json(_files_list(plan, run))
-    files = {file: Path(kept_path(plan, file)) for file in files_of(plan, run)}
-    return all(path.is_file() and digests.get(file) == sha256(path) for file, path in files.items())
+    asked = json.loads(origin_of_data(plan, task))
+    return all(json.loads(card.origin) == asked for card in found)
 
 
-def _are_cards_kept(plan: Plan, task: str, changes: Mapping[str, str]) -> bool:
-    origin = _read_origin(Path(plan.path(paths.DATA_ORIGIN, task=task)), changes)
-    files = [Path(kept_path(plan, card)) for card in cards_of(plan, task)]
-    return origin == json.loads(origin_of_data(plan, task)) and all(file.is_file() for file in files)
-
-
-def _files_list(plan: Plan, run: Run) -> Path:
-    return Path(plan.path(paths.ORIGIN, **run)).with_name("files.json")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return what a kept file says; nothing where it is missing or no JSON, so that its run is not used."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _read_origin(path: Path, changes: Mapping[str, str]) -> dict[str, Any]:
-    """Return an origin, the digests of its code brought up to date."""
-    origin = _read_json(path)
-    for name in filter(lambda each: each.endswith("_code"), origin):
-        digest = str(origin[name])
-        for _ in changes:  # at most as many steps as there are changes, so that a circle ends
-            digest = changes.get(digest, digest)
-        origin[name] = digest
-    return origin
-
-
-def _same_numbers(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    is_whole = reader.fieldnames == SAME_NUMBERS_COLUMNS and all(
-        row["reason"] and _DIGEST.fullmatch(row["before"]) and _DIGEST.fullmatch(row["after"]) for row in rows
-    )
-    if not is_whole or len({row["before"] for row in rows}) < len(rows):
-        columns = ", ".join(SAME_NUMBERS_COLUMNS)
-        raise UserError(
-            "this is not a list of changes that change no number",
-            expected=f"columns {columns}: two digests of 16 digits and a reason; each before once",
-            found=f"columns {', '.join(reader.fieldnames or [])}, {len(rows)} rows",
-            where=path,
-        )
-    return {row["before"]: row["after"] for row in rows}
-
-
-def _differences(plan: Plan, run: Run) -> Iterator[str]:
-    changes = _same_numbers(Path(plan.path(paths.SAME_NUMBERS)))
-    found = _read_origin(Path(plan.path(paths.ORIGIN, **run)), changes)
-    asked = json.loads(origin_of_run(plan, run))
-    yield from sorted(name for name in found | asked if found.get(name) != asked.get(name))
-
-
-def take_up(plan: Plan, files: Iterable[str]) -> None:
-    """Copy kept files to where the rules look for them."""
-    for file in files:
-        _copy(Path(kept_path(plan, file)), Path(file))
-
-
-def _check_code(records: Iterable[Path], origin: Mapping[str, Any]) -> None:
-    for record in records:
-        found = _read_json(record).get("code")
-        if found != origin.get("training_code"):
-            raise UserError(
-                "this run was not trained by the present code, and is not kept",
-                expected=f"code {origin.get('training_code')}",
-                found=f"code {found}",
-                where=record,
-                hint="train it again, without --rerun-triggers",
-            )
-
-
-def keep(plan: Plan, files: Sequence[str], origin: str, output: Path) -> None:
-    """Keep files of one run, or the data cards of a task; write their digests, and last their origin.
-
-    Raises:
-        UserError: the record is of other code than the origin says, for the run was not made again.
-    """
-    _check_code([Path(file) for file in files if Path(file).name == "run.json"], json.loads(origin))
-    copies = {file: _copy(Path(file), Path(kept_path(plan, file))) for file in files}
-    digests = {file: sha256(copy) for file, copy in copies.items()}
-    write_text(output.with_name("files.json"), _json(digests))
-    write_text(output, origin)
-
-
-def _copy(source: Path, target: Path) -> Path:
-    with replacing(target) as part:
-        shutil.copyfile(source, part)
-    return target
+def take_cards(plan: Plan, tasks: Sequence[str]) -> None:
+    """Write the kept data cards of these tasks to where they belong."""
+    for card in kept_store.read_cards(Path(plan.path(paths.KEPT))):
+        if card.task in tasks:
+            with replacing(Path(card.path)) as part:
+                part.write_bytes(card.content)

@@ -13,15 +13,21 @@ from typing import Any
 
 from safemil import paths
 from safemil.behavior.settings import behavior_runs, load_behavior
-from safemil.catalogue import method_label
+from safemil.catalogue import (
+    MethodKind,
+    method_kind,
+    method_named,
+    module_name,
+    reference_method,
+    rolled_out_references,
+)
 from safemil.data.local import local_files
 from safemil.errors import UserError
-from safemil.methods.registry_names import MethodKind, method_kind, module_name
 from safemil.plan.ablation_cells import ablation_runs, is_run
-from safemil.plan.configuration import DEFAULT_VARIANT, Config
+from safemil.plan.configuration import Config
+from safemil.protocol import BEHAVIOUR_REFERENCE, DEFAULT_VARIANT
 from safemil.records.expected import ExpectedRun, WantedRun
 from safemil.records.provenance import source_digest, training_code
-from safemil.references import BEHAVIOUR_REFERENCE, reference_method, rolled_out_references
 from safemil.tasks import get_task, load_tasks
 
 # Evaluation settings that change rollouts; the others change only what is computed from them.
@@ -34,11 +40,8 @@ CURVE_SETTINGS = {"curve_points", "curve_episodes", "level_tolerance"}
 # The ablations that the paper's claims are about (claims 4, 5 and 6).
 CLAIMED_ABLATIONS = ("k", "h", "weighting")
 
-# What holds rewards or costs, besides the source of the data itself.
-LABELLED_FILES = (paths.ORACLE_LABELS, paths.HELD_OUT)
-
 # The task that each published file is of.
-DSRL_TASKS = {task.dsrl_file: task.name for task in load_tasks().values()}
+DSRL_TASKS = {task.dsrl_file: task.name for task in load_tasks().values() if task.dsrl_file}
 
 Run = Mapping[str, str | int]
 
@@ -61,6 +64,11 @@ class Plan:
             template = template.replace("{" + name + "}", str(value))
         return template
 
+    def key(self, run: Run) -> tuple[str, str, str, str, int]:
+        """Return a run's key, as in rows: task, source, method, variant, seed."""
+        task, method, variant = (str(run[name]) for name in ("task", "method", "variant"))
+        return task, self.config.source, method, variant, int(run["seed"])
+
     def data_of(self, template: str, run: Run) -> str:
         """Return the file of the split that a run (its task, method and variant) is trained on."""
         split = self.config.split_of(str(run["method"]), str(run["variant"]))
@@ -79,7 +87,7 @@ class Plan:
         if self.config.source == "local":
             return str(self.local_data()[task])
         if self.config.source == "dsrl":
-            return paths.DSRL_DATA.format(dsrl_file=get_task(task).dsrl_file)
+            return paths.DSRL_DATA.format(dsrl_file=get_task(task).published_name())
         return paths.COLLECTED_DATA.format(task=task)
 
     def local_data(self) -> dict[str, Path]:
@@ -103,6 +111,10 @@ class Plan:
     def table_files(self, table: str) -> list[str]:
         """Return the files of a table."""
         return [self.table_file(table, extension) for extension in ("csv", "md", "tex")]
+
+    def figure_files(self, figure: str) -> list[str]:
+        """Return the files of a figure, by its name: PNG, PDF and the numbers in it."""
+        return [self.path(paths.FIGURE, figure=figure, extension=each) for each in ("png", "pdf", "csv")]
 
     def collect_options(self, task: str) -> str:
         """Return a task's settings of collecting as options of the command: `--seed 0 --noise-std 0.2`.
@@ -147,66 +159,6 @@ class Plan:
         """Return a regular expression of the methods whose policies are written by custom rules."""
         return _any_of(self.config.custom_methods)
 
-    def custom_rules(self) -> list[str]:
-        """Return the user's own rule files as absolute paths.
-
-        Raises:
-            UserError: a file is missing; names every such file.
-        """
-        files = [Path(file).absolute() for file in self.config.custom_rules]
-        missing = [str(file) for file in files if not file.is_file()]
-        if missing:
-            raise UserError(
-                "a file of custom_rules is missing",
-                expected="Snakemake files, named relative to the working directory",
-                found=f"no file {', '.join(missing)}",
-                hint="docs/add_a_method.md shows one",
-            )
-        return list(map(str, files))
-
-    def check_custom_rules(self, rules: Iterable[Any]) -> None:
-        """Make sure that a rule writes each custom method's policies, and none that is handed labels.
-
-        That is a guard against mistakes: it sees inputs that are written down, not those that a function
-        or an earlier rule brings.
-
-        Args:
-            rules: all rules, as Snakemake holds them.
-
-        Raises:
-            UserError: names the method, and the file that no rule writes or the rule's input.
-        """
-        known = list(rules)
-        for run in self.method_runs():
-            if run["method"] not in self.config.custom_methods:
-                continue
-            policy = self.path(paths.POLICY, **run)
-            writers = [rule for rule in known if any(output.match(policy) for output in rule.output)]
-            if not writers:
-                raise UserError(
-                    f"no rule writes the policy of the custom method {run['method']}",
-                    expected=f"a rule with the output {policy}",
-                    where=", ".join(self.config.custom_rules),
-                    hint=f'output: policy=PLAN.path(paths.POLICY, method="{run["method"]}")',
-                )
-            self._check_reads_no_labels(writers, str(run["method"]))
-
-    def _check_reads_no_labels(self, writers: Iterable[Any], method: str) -> None:
-        for task in self.config.tasks:
-            known = [self.path(file, task=task) for file in LABELLED_FILES] + [self.source_data(task)]
-            labelled = re.compile("|".join(re.escape(file).replace(r"\{split\}", "[^/]+") for file in known))
-            for rule in writers:
-                inputs = {str(item).replace("{task}", task) for item in rule.input if not callable(item)}
-                found = sorted(filter(labelled.fullmatch, inputs))
-                if found:
-                    raise UserError(
-                        f"the rule of the custom method {method} reads rewards or costs",
-                        expected=f"the stripped file alone, {self.path(paths.TRAINING_DATA, task=task)}",
-                        found=", ".join(found),
-                        where=f"rule {rule.name}",
-                        hint="custom methods stand among the learners, which see neither",
-                    )
-
     def custom_settings(self, method: str, variant: str) -> str:
         """Return the settings of a custom method's variant, as a tracked parameter in JSON."""
         return tracked(self.config.custom_methods[method][variant].settings)
@@ -214,7 +166,7 @@ class Plan:
     def reference_runs(self) -> list[Run]:
         """Return the references of every task that are rolled out without training."""
         return [
-            {"task": task, "method": reference, "variant": "default", "seed": 0}
+            {"task": task, "method": reference, "variant": DEFAULT_VARIANT, "seed": 0}
             for task in self.config.tasks
             for reference in rolled_out_references(self.config.source)
         ]
@@ -235,19 +187,23 @@ class Plan:
         """Return the runs that have a learning curve, with the budgets of its last point."""
         return self._expected(self.curve_runs(), self.config.evaluation.curve_episodes)
 
+    def expected_in(self, table: str) -> list[ExpectedRun]:
+        """Return the runs of a gathered table of episodes: `episodes`, `curve_episodes`, `ablation_NAME`."""
+        if table == "curve_episodes":
+            return self.expected_curve_runs()
+        name = table.removeprefix("ablation_")
+        return self.expected_ablation_runs(name) if name != table else self.expected_runs()
+
     def expected_cost_runs(self) -> list[ExpectedRun]:
         """Return the runs whose learned costs are scored, with their budgets."""
         return self._expected(self.cost_runs(), self.config.evaluation.episodes)
 
     def _expected(self, runs: Iterable[Run], episodes: int) -> list[ExpectedRun]:
-        found = []
-        for run in runs:
-            task, method, variant = str(run["task"]), str(run["method"]), str(run["variant"])
-            key = (task, self.config.source, method, variant, int(run["seed"]))
-            found.append(
-                ExpectedRun(*key, step=self._expected_step(task, method, variant), episodes=episodes)
-            )
-        return found
+        keys = [self.key(run) for run in runs]
+        return [
+            ExpectedRun(*key, step=self._expected_step(key[0], key[2], key[3]), episodes=episodes)
+            for key in keys
+        ]
 
     def _expected_step(self, task: str, method: str, variant: str) -> int | None:
         """Return a policy's gradient steps: 0 for references, None for programs, which say it themselves."""
@@ -319,11 +275,6 @@ class Plan:
         ablation = config.ablations[name].model_dump(mode="json")
         given = {"tasks": config.tasks, "methods": list(config.methods)}
         return tracked({**given, "ablation": ablation, "evaluation": self.score_parameters()})
-
-    def ablations_in_all(self, template: str, extensions: Iterable[str]) -> list[str]:
-        """Fill a template for each ablation that `all` includes and that has something to run."""
-        names = self.ablation_names()
-        return [self.path(template, ablation=name, extension=each) for name in names for each in extensions]
 
     def ablation_names(self) -> list[str]:
         """Return the ablations that `all` includes and that have something to run."""
@@ -410,29 +361,20 @@ class Plan:
         """Say whether learning curves are asked for, and a method is trained here."""
         return bool(self.config.evaluation.curve_points and self.trained_runs())
 
-    def _files_if(self, asked: object, template: str, extensions: Iterable[str]) -> list[str]:
-        return [self.path(template, extension=each) for each in extensions] if asked else []
-
-    def if_curves(self, template: str, extensions: Iterable[str]) -> list[str]:
-        """Fill a template for each extension; no file where no learning curve is asked for."""
-        return self._files_if(self.has_curves(), template, extensions)
-
     def cost_runs(self, variant: str | None = None) -> list[Run]:
         """Return the runs of the methods that learn a cost; of one variant if it is given."""
-        from safemil.methods.registry import learns_cost  # brings torch along
-
-        methods = {method for method in self.config.methods if learns_cost(method)}
+        methods = {method for method in self.config.methods if method_named(method).learns_cost}
         runs = [run for run in self.method_runs() if run["method"] in methods]
         return [run for run in runs if variant in (None, run["variant"])]
 
     def tables(self) -> list[str]:
         """Return the names of the tables of rows: episodes, runs, and episodes of curves if there are any."""
-        return ["episodes", "runs", *self.if_curves("curve_episodes", [""])]
+        return ["episodes", "runs", *(["curve_episodes"] if self.has_curves() else [])]
 
     def bounded_tasks(self) -> list[str]:
         """Return the tasks on which BC-Unlabeled, BC-Safe and another learner are run, all default."""
         config = self.config
-        learners = {name for name in config.every_method if method_label(name).kind == "learner"} - {"bc"}
+        learners = {name for name in config.every_method if method_named(name).kind == "learner"} - {"bc"}
         return [
             task
             for task in config.tasks
@@ -444,10 +386,6 @@ class Plan:
         """Return the runs whose learned costs and weights are held against the cost that they avoid."""
         tasks = self.bounded_tasks()
         return [run for run in self.cost_runs(DEFAULT_VARIANT) if run["task"] in tasks]
-
-    def if_cost_is_learned(self, template: str, extensions: Iterable[str]) -> list[str]:
-        """Fill a template for each extension; no file where no configured method learns a cost."""
-        return self._files_if(self.cost_runs(), template, extensions)
 
     def learned_cost_table(self) -> list[str]:
         """Return the numbers of the table of learned costs; no file where no method learns a cost."""
@@ -466,7 +404,7 @@ class Plan:
         """Return lines that name the table, the figure and the claims that exist."""
         made = {
             "Table": Path(self.table_file("main", "md")),
-            "Figure": Path(self.path(paths.MAIN_FIGURE, extension="png")),
+            "Figure": Path(self.figure_files("main")[0]),
             "Claims": Path(self.path(paths.CLAIMS, extension="md")),
         }
         return "\n".join(f"{name + ':':<8} {path}" for name, path in made.items() if path.is_file())

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from safemil.catalogue import DEFAULT_VARIANT, KNOWN_METHODS, method_label
+from safemil.catalogue import known_methods, method_named
 from safemil.errors import UserError
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.records.episodes import CELL, some
 from safemil.records.expected import ExpectedRun
 
@@ -94,9 +95,9 @@ def check_same_budget(scores: pd.DataFrame) -> None:
     """
     default = scores[scores["variant"] == DEFAULT_VARIANT]
     check_equal(default, "n_episodes", "episodes per seed", by=["task"])
-    is_learner = default["method"].map(lambda method: method_label(method).kind == "learner")
+    is_learner = default["method"].map(lambda method: method_named(method).kind == "learner")
     learners = default[is_learner]
-    known = [label.name for label in KNOWN_METHODS]
+    known = list(known_methods())
     check_equal(learners[learners["method"].isin(known)], "step", "gradient steps", by=["task"])
     seeds = learners.groupby(CELL)["seed"].agg(lambda seeds: " ".join(map(str, sorted(seeds)))).reset_index()
     check_equal(seeds, "seed", "seeds")

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
-from pyarrow import parquet
 
 from safemil.errors import UserError
-from safemil.files import replacing
+from safemil.records.parquet_file import read_parquet, write_parquet
 
 CELL = ["task", "source", "method", "variant"]
 KEY = [*CELL, "seed", "step", "episode"]
@@ -140,11 +139,7 @@ def write_episodes(path: Path, frame: pd.DataFrame) -> Path:
         UserError: the rows do not fit the schema.
     """
     valid = validate_episodes(frame, where=path).sort_values(KEY)
-    # An explicit schema, because the one derived from pandas carries pandas' version into the file.
-    table = pyarrow.Table.from_pandas(valid, schema=ARROW_SCHEMA, preserve_index=False)
-    with replacing(Path(path)) as part:
-        parquet.write_table(table.replace_schema_metadata(None), part, compression="zstd")
-    return Path(path)
+    return write_parquet(path, valid, ARROW_SCHEMA)
 
 
 def read_episodes(path: Path) -> pd.DataFrame:
@@ -153,27 +148,22 @@ def read_episodes(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing, is not a Parquet file, or its rows do not fit the schema.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError("a file of episode rows is missing", where=path, hint="roll the policy out first")
-    try:
-        # ParquetFile rather than read_table, which would invent columns from folders called `key=value`.
-        with parquet.ParquetFile(path) as file:
-            frame = file.read().to_pandas()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError("a file of episode rows cannot be read", found=error, where=path) from error
-    return validate_episodes(frame, where=path)
+    return validate_episodes(read_parquet(path, "episode rows", "roll the policy out first"), where=path)
 
 
-def gather(paths: Iterable[Path]) -> pd.DataFrame:
+def gather(paths: Iterable[Path], kept: pd.DataFrame | None = None) -> pd.DataFrame:
     """Read many files of episode rows into one table that is safe to compare, sorted by its key.
+
+    Args:
+        paths: the files.
+        kept: rows of further runs, which are kept in a table.
 
     Raises:
         UserError: no path is given, a file is missing (all missing ones are named) or not valid, or the
             rows are not comparable (see `check_comparable`). The message names files and rows.
     """
     files = sorted({Path(path) for path in paths})
-    if not files:
+    if not files and kept is None:
         raise UserError("there are no episode files to gather", expected="at least one file")
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
@@ -183,8 +173,10 @@ def gather(paths: Iterable[Path]) -> pd.DataFrame:
             found=f"{len(missing)} missing: {some(missing)}",
             hint="roll the policies out first",
         )
-    frames = [read_episodes(path) for path in files]
-    rows = pd.concat(frames, keys=[str(path) for path in files], names=["file", "row"])
+    frames = {str(path): read_episodes(path) for path in files}
+    if kept is not None:
+        frames["kept runs"] = validate_episodes(kept, where="kept runs")
+    rows = pd.concat(frames, names=["file", "row"])
     check_comparable(rows)
     return rows.sort_values(KEY).reset_index(drop=True)
 

@@ -39,7 +39,11 @@ class FinishedRuns:
     status: pd.DataFrame
 
 
-def gather_finished(wanted: Sequence[WantedRun]) -> FinishedRuns:
+def gather_finished(
+    wanted: Sequence[WantedRun],
+    kept: pd.DataFrame | None = None,
+    codes: Mapping[tuple[str, str, str, str, int], str] | None = None,
+) -> FinishedRuns:
     """Return the episodes of the runs that are finished, and the status of all.
 
     A run is finished if it has a file of episodes. It is left out if that file does not fit the schema, holds
@@ -48,11 +52,15 @@ def gather_finished(wanted: Sequence[WantedRun]) -> FinishedRuns:
 
     Args:
         wanted: every run of the configuration.
+        kept: episodes of runs that are finished elsewhere and count as finished here.
+        codes: the digest of the code that trained each of these, by the run's key.
 
     Raises:
         UserError: no run is finished, or the finished ones are not comparable (`check_comparable`).
     """
-    status = pd.DataFrame([_status(run) for run in wanted], columns=STATUS_COLUMNS)
+    known = codes or {}
+    rows = [_kept_status(run, known[run.run.key]) if run.run.key in known else _status(run) for run in wanted]
+    status = pd.DataFrame(rows, columns=STATUS_COLUMNS)
     is_finished = status["status"] == FINISHED
     if not is_finished.any():
         reasons = [f"; {line}" for line in left_out_lines(status)[:SHOWN]]
@@ -62,15 +70,15 @@ def gather_finished(wanted: Sequence[WantedRun]) -> FinishedRuns:
             found=f"0 finished, {(status['status'] == LEFT_OUT).sum()} left out{''.join(reasons)}",
             hint="snakemake --cores all all, and ask again later",
         )
-    files = [run.episodes for run, finished in zip(wanted, is_finished, strict=True) if finished]
-    return FinishedRuns(gather(files), status)
+    finished = [run for run, is_one in zip(wanted, is_finished, strict=True) if is_one]
+    files = [run.episodes for run in finished if run.run.key not in known]
+    return FinishedRuns(gather(files, kept), status)
 
 
 def check_records(wanted: Sequence[WantedRun]) -> None:
     """Make sure that the records of trainings state the settings and the data that are asked for.
 
-    A record may be older than the configuration: one that was taken up from the kept runs, for instance,
-    before a setting was changed.
+    A record may be older than the configuration, if a setting was changed and the run was not made again.
 
     Raises:
         UserError: names every such run, and in what its record differs.
@@ -99,6 +107,10 @@ def left_out_lines(status: pd.DataFrame) -> list[str]:
 def run_text(row: Mapping[Any, Any]) -> str:
     """Return which run a row is of."""
     return "{task}/{method}/{variant} seed {seed}".format(**row)
+
+
+def _kept_status(wanted: WantedRun, code: str) -> dict[str, Any]:
+    return dict(zip(RUN, wanted.run.key, strict=True)) | {"status": FINISHED, "reason": "", "code": code}
 
 
 def _status(wanted: WantedRun) -> dict[str, Any]:

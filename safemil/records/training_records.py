@@ -97,7 +97,26 @@ def read_record(path: Path, model: type[RecordType]) -> RecordType:
     return _read(path, model.model_validate)
 
 
-def _read(path: Path, validate: Callable[[Any], _Read]) -> _Read:
+def record_of(text: str, model: type[RecordType], where: object) -> RecordType:
+    """Return what `model` asks of the text of a run.json.
+
+    Raises:
+        UserError: it lacks what is needed; names `where` and every problem.
+    """
+    return _parse(text, model.model_validate, where)
+
+
+def run_record_of(text: str, where: object) -> RunRecord | ProgramRecord:
+    """Return what the table of what methods were given takes from the text of a run.json, as `record_of`."""
+    return _parse(text, _ANY_RECORD.validate_python, where)
+
+
+def record_text(path: Path) -> str:
+    """Return the text of a run.json.
+
+    Raises:
+        UserError: it is missing.
+    """
     if not path.is_file():
         raise UserError(
             "a run has no record",
@@ -106,8 +125,16 @@ def _read(path: Path, validate: Callable[[Any], _Read]) -> _Read:
             where=path,
             hint="train the run first: snakemake --cores all train",
         )
+    return path.read_text()
+
+
+def _read(path: Path, validate: Callable[[Any], _Read]) -> _Read:
+    return _parse(record_text(path), validate, path)
+
+
+def _parse(text: str, validate: Callable[[Any], _Read], path: object) -> _Read:
     try:
-        return validate(json.loads(path.read_text()))
+        return validate(json.loads(text))
     except (ValidationError, json.JSONDecodeError) as error:
         raise UserError(
             "a run's record cannot be used",

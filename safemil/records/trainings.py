@@ -5,19 +5,17 @@ are in the episodes alone.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
-import pyarrow
-from pyarrow import parquet
 from pydantic import BaseModel
 
 from safemil.errors import UserError
-from safemil.files import replacing
-from safemil.records.training_records import read_record
+from safemil.records.parquet_file import read_parquet, write_parquet
+from safemil.records.training_records import record_of
 
 KEY = ["task", "source", "method", "variant", "seed"]
 
@@ -78,8 +76,11 @@ class _Record(BaseModel):
     timing: _Timing
 
 
-def gather_records(paths: Iterable[Path]) -> pd.DataFrame:
-    """Return one row per run.json, sorted by task, source, method, variant and seed.
+def runs_of(records: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per training, sorted by task, source, method, variant and seed.
+
+    Args:
+        records: the text of each run.json, as from `record_table.gather_record_table`.
 
     Columns: run_id; the key; kind; policy_steps, pretraining_steps, transitions_per_step; parameters (of all
     networks); training, settings, estimates, versions (JSON); data_sha256; labels_sha256 (empty for
@@ -89,7 +90,8 @@ def gather_records(paths: Iterable[Path]) -> pd.DataFrame:
         UserError: a record is missing or not valid, two are of the same run, or the runs of a task were
             trained on different data.
     """
-    rows = pd.DataFrame([_row(read_record(Path(path), _Record)) for path in sorted(set(paths))])
+    texts = records[["record", *KEY]].to_dict("records")
+    rows = pd.DataFrame([_row(record_of(row["record"], _Record, _name(row))) for row in texts])
     runs = validate_runs(rows).sort_values(KEY).reset_index(drop=True)
     _check_one_data_set(runs)
     return runs
@@ -113,6 +115,10 @@ def _check_one_data_set(runs: pd.DataFrame) -> None:
                 found=f"{len(first)}, the first of {' and of '.join(names)}",
                 hint="move the folder of kept runs away, and all runs are made on the data of this machine",
             )
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    return "the record of {task}/{method}/{variant} seed {seed}".format(**row)
 
 
 def _row(record: _Record) -> dict[str, Any]:
@@ -157,10 +163,7 @@ def validate_runs(frame: pd.DataFrame, *, where: object = None) -> pd.DataFrame:
 def write_runs(path: Path, frame: pd.DataFrame) -> Path:
     """Validate the rows, sort them by their key and write them to a Parquet file, atomically."""
     rows = validate_runs(frame, where=path).sort_values(KEY)
-    table = pyarrow.Table.from_pandas(rows, preserve_index=False)
-    with replacing(path) as part:
-        parquet.write_table(table.replace_schema_metadata(None), part, compression="zstd")
-    return path
+    return write_parquet(path, rows)
 
 
 def read_runs(path: Path) -> pd.DataFrame:
@@ -169,14 +172,7 @@ def read_runs(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing, is not a Parquet file, or its rows do not fit the schema.
     """
-    if not path.is_file():
-        raise UserError("the table of runs is missing", where=path, hint="make it: safemil gather-runs")
-    try:
-        with parquet.ParquetFile(path) as file:
-            frame = file.read().to_pandas()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError("the table of runs cannot be read", found=error, where=path) from error
-    return validate_runs(frame, where=path)
+    return validate_runs(read_parquet(path, "runs", "make it: safemil gather runs"), where=path)
 
 
 def join_runs(episodes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safemil import paths
-from safemil.plan.configuration import DEFAULT_VARIANT
-from safemil.plan.kept import KeptRuns
 from safemil.plan.rules import Plan
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.tables.entries import TABLES, TableEntry
 from safemil.tasks import get_task
 
@@ -26,10 +25,6 @@ CATEGORY = {
     "data": "8 Data",
     "provenance": "9 Runs, configuration and versions",
 }
-
-# Whether a method learns a cost is asked only when jobs are planned, for the answer imports the methods.
-# These tables, and those of ablations, have rules of their own.
-_APART = ("learned_cost", "selection")
 
 
 @dataclass(frozen=True)
@@ -51,17 +46,13 @@ class Page:
     label: str
 
 
-def planned_pages(plan: Plan, kept: KeptRuns) -> list[Page]:
-    """Return the pages of every configuration; ablations and learned costs have rules of their own."""
+def planned_pages(plan: Plan) -> list[Page]:
+    """Return the pages of a configuration; those of ablations have a rule of their own."""
     claims = plan.path(paths.CLAIMS, extension="md")
     return [
         Page(claims, _output(plan, "claims"), "claims", CATEGORY["claims"], "The paper's claims"),
-        *(
-            _table(plan, entry)
-            for entry in TABLES
-            if entry.label and entry.name not in _APART and entry.when(plan)
-        ),
-        *_data_pages(plan, kept),
+        *(_table(plan, entry) for entry in TABLES if entry.label and entry.when(plan)),
+        *_data_pages(plan),
         *(
             Page(
                 plan.path(paths.REPORT_TEXT, page=name),
@@ -88,11 +79,11 @@ def _table(plan: Plan, entry: TableEntry) -> Page:
     return Page(source, _output(plan, name), name, CATEGORY[entry.category], entry.label)
 
 
-def _data_pages(plan: Plan, kept: KeptRuns) -> Iterator[Page]:
+def _data_pages(plan: Plan) -> Iterator[Page]:
     for task in plan.config.tasks:
         name, known = get_task(task).paper_name, {"task": task, "split": DEFAULT_VARIANT, "extension": "md"}
         cards = [plan.path(card, **known) for card in (paths.DATA_CARD, paths.COLLECTED_CARD)]
-        split, collected = kept.data_files(cards)
+        split, collected = cards
         output = _output(plan, f"split_{task}")
         yield Page(split, output, "card_split", CATEGORY["data"], f"{name}: what is drawn of it")
         if plan.config.source == "collected":

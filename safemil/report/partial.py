@@ -9,6 +9,7 @@ from safemil.figures.main_comparison import main_comparison
 from safemil.figures.plane import plane
 from safemil.figures.style import save_figure
 from safemil.files import csv_text, write_text
+from safemil.plan.kept import find_kept_runs
 from safemil.plan.rules import Plan
 from safemil.records.episodes import write_episodes
 from safemil.records.finished import gather_finished
@@ -35,7 +36,8 @@ def make_partial(plan: Plan, directory: Path, figures: Path) -> list[Path]:
     """
     config = plan.config
     limit = config.evaluation.cost_limit
-    runs = gather_finished(plan.wanted_runs())
+    kept = find_kept_runs(plan)
+    runs = gather_finished(plan.wanted_runs(), kept.episodes(), kept.codes())
     table = partial_table(runs, config.evaluation)
     unconfigured = [path.as_posix() for path in plan.unconfigured_episodes()]
     notes = partial_notes(runs, table, unconfigured, limit) + custom_method_notes(config.custom_methods)

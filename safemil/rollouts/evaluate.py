@@ -13,6 +13,7 @@ from safemil.behavior.card import constrained_reference
 from safemil.errors import UserError
 from safemil.files import sha256
 from safemil.methods.policy_file import read_policy
+from safemil.protocol import BEHAVIOUR_REFERENCE, DEFAULT_VARIANT, RANDOM_REFERENCE
 from safemil.records.episodes import write_episodes
 from safemil.records.identity import policy_run_id, recorded_run_id, run_id
 from safemil.reporting import StartReport, silent
@@ -22,7 +23,6 @@ from safemil.simulator.seeds import EVALUATION_SEEDS
 from safemil.tasks import Task, get_task
 
 # What is rolled out without a training: the shipped policy that its card names, and uniformly random actions.
-BEHAVIOUR_REFERENCE, RANDOM_REFERENCE = "constrained_rl", "random"
 REFERENCES = (BEHAVIOUR_REFERENCE, RANDOM_REFERENCE)
 
 
@@ -150,7 +150,7 @@ def evaluate_reference(
         if shipped is None or card is None:
             raise UserError(f"{reference} is rolled out from the shipped policies and their card: name both")
         episodes = _episodes(task, constrained_reference(shipped, card), settings, report)
-    key: dict[str, str | int] = {"method": reference, "variant": "default", "seed": 0}
+    key: dict[str, str | int] = {"method": reference, "variant": DEFAULT_VARIANT, "seed": 0}
     key |= {"task": task.name, "source": source}
     files = [sha256(path) for path in (shipped, card) if path]
     write_episodes(

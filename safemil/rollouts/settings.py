@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from safemil.protocol import COST_LIMIT
+
 
 class EvaluationSettings(BaseModel):
     """How policies are rolled out and scores computed."""
@@ -17,7 +19,9 @@ class EvaluationSettings(BaseModel):
     curve_episodes: int = Field(20, gt=0, description="episodes of each of these policies")
     n_environments: int = Field(10, gt=0, description="environments that are stepped together")
     fast_simulator: bool = Field(True, description="the simulator's fast path; false for the stock simulator")
-    cost_limit: float = Field(25.0, gt=0, description="episode cost up to which an episode counts as safe")
+    cost_limit: float = Field(
+        COST_LIMIT, gt=0, description="episode cost up to which an episode counts as safe"
+    )
     level_tolerance: float = Field(
         0.1,
         gt=0,

@@ -19,8 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from safemil.catalogue import DEFAULT_VARIANT, method_label, method_order, task_order
+from safemil.catalogue import method_named, method_order, task_order
 from safemil.errors import UserError
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.statistics.intervals import MINIMUM_SEEDS, N_RESAMPLES, Strata, stratified_interval
 
 WORST, BEST = "bc", "bc_safe"
@@ -131,7 +132,7 @@ def separability_table(
     by_separability.sort(key=lambda task: -np.nan_to_num(separability[task], nan=-np.inf))
     for task in by_separability:
         groups = dict(iter(default[default["task"] == task].groupby("method")))
-        learners = [name for name in groups if method_label(name).kind == "learner" and name != WORST]
+        learners = [name for name in groups if method_named(name).kind == "learner" and name != WORST]
         for method in sorted(learners, key=method_order):
             own = groups[method]
             samples = [[groups[each]["cost"].to_numpy(np.float64)] for each in (method, WORST, BEST)]

@@ -5,16 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
-    method_order,
-    task_order,
-    variant_order,
-)
+from safemil.catalogue import constrained_reference_of, method_named, method_order, task_order, variant_order
 from safemil.errors import UserError
+from safemil.protocol import DEFAULT_VARIANT, RANDOM_REFERENCE
 from safemil.records.episodes import CELL, check_comparable, validate_episodes
-from safemil.references import RANDOM_REFERENCE, constrained_reference_of
 from safemil.statistics.intervals import N_RESAMPLES, bootstrap_interval
 from safemil.statistics.scores import seed_scores
 
@@ -77,7 +71,7 @@ def _cell_curve(cell: dict[str, Any], seeds: pd.DataFrame, n_resamples: int, see
         low, high = bootstrap_interval(values, n_resamples=n_resamples, seed=seed)
         columns |= {quantity: values.mean(axis=0), f"{quantity}_low": low, f"{quantity}_high": high}
         columns["step"] = wide.columns
-    return pd.DataFrame(cell | {"kind": method_label(cell["method"]).kind} | columns)
+    return pd.DataFrame(cell | {"kind": method_named(cell["method"]).kind} | columns)
 
 
 def in_reading_order(table: pd.DataFrame) -> pd.DataFrame:

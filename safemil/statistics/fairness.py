@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import DEFAULT_VARIANT, method_order, variant_order
-from safemil.tables.text import row_name
+from safemil.catalogue import method_order, row_name, variant_order
+from safemil.protocol import DEFAULT_VARIANT
 
 POLICY = "policy"
 PROGRAM = "program"

@@ -20,20 +20,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    KNOWN_METHODS,
-    method_label,
-    task_display,
-    task_order,
-)
+from safemil.catalogue import known_methods, method_named, task_display, task_order
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.aggregate import interquartile_mean
 from safemil.statistics.intervals import MINIMUM_SEEDS, Strata, stratified_interval
 
 SUBJECT = "safemil"
 PAPER_BASELINES = tuple(
-    label.name for label in KNOWN_METHODS if label.kind == "learner" and label.name != SUBJECT
+    name
+    for name, method in known_methods().items()
+    if method.kind == "learner" and method.in_paper and name != SUBJECT
 )
 
 MEDIAN_OF_RATIOS = "median_of_ratios"
@@ -206,7 +203,7 @@ def _undefined(numerators: Means, denominators: Means, names: Sequence[str]) -> 
 
 def baselines_text(factor: Factor) -> str:
     """Return which baseline a factor is relative to, for readers."""
-    names = [method_label(name).display for name in factor.baselines]
+    names = [method_named(name).display for name in factor.baselines]
     if factor.choice == OVERALL:
         return names[0]
     pairs = zip(names, factor.tasks, strict=True)

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from safemil.catalogue import method_label
+from safemil.catalogue import method_named
 from safemil.records.episodes import CELL
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.curves import (
@@ -104,7 +104,7 @@ def levelling_table(curves: pd.DataFrame, finals: pd.DataFrame, settings: Evalua
         cell = dict(zip(CELL, key, strict=True))
         rows.append(cell | _cell(seeds, float(ranges[str(cell["task"])]), settings))
     table = pd.DataFrame(rows)
-    table["kind"] = [method_label(method).kind for method in table["method"]]
+    table["kind"] = [method_named(method).kind for method in table["method"]]
     return in_reading_order(table[TABLE_COLUMNS])
 
 
@@ -136,7 +136,7 @@ def levelling_over_tasks(
             changes = [_shares(tasks[task], quantity, float(ranges[task]), settings) for task in tasks]
             row |= {f"{quantity}_{name}": value for name, value in _judge_shares(changes, settings).items()}
         verdicts = [row[f"{quantity}_verdict"] for quantity in QUANTITIES]
-        kind = method_label(str(row["method"])).kind
+        kind = method_named(str(row["method"])).kind
         rows.append({**row, "kind": kind, "levelled_off": levelled_off(verdicts)})
     return in_reading_order(pd.DataFrame(rows, columns=OVER_TASKS_COLUMNS))
 

@@ -12,13 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
-    method_order,
-    task_display,
-    task_order,
-)
+from safemil.catalogue import method_named, method_order, task_display, task_order
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.records.completeness import check_same_budget
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.aggregate import interquartile_mean, probability_of_improvement
@@ -79,7 +74,7 @@ def left_out(scores: pd.DataFrame) -> list[str]:
     for method in sorted(methods_on_all_tasks(scores)[1], key=method_order):
         ran = set(default.loc[default["method"] == method, "task"])
         lacking = [task_display(task) for task in tasks_in_order(scores) if task not in ran]
-        name = method_label(method).display
+        name = method_named(method).display
         sentences.append(f"{name} was not run on {', '.join(lacking)} and is left out.")
     return sentences
 
@@ -87,7 +82,7 @@ def left_out(scores: pd.DataFrame) -> list[str]:
 def compared_methods(scores: pd.DataFrame) -> list[str]:
     """Return the learners and oracles that were run on every task, in the tables' order."""
     everywhere, _ = methods_on_all_tasks(scores)
-    return sorted((m for m in everywhere if method_label(m).kind != "reference"), key=method_order)
+    return sorted((m for m in everywhere if method_named(m).kind != "reference"), key=method_order)
 
 
 def cells_of(scores: pd.DataFrame) -> pd.DataFrame:
@@ -95,14 +90,14 @@ def cells_of(scores: pd.DataFrame) -> pd.DataFrame:
     keys = ["task", "source", "method", "variant", "step"]
     counts = scores.groupby(keys, sort=False)["n_episodes"].agg(n_seeds="size", n_episodes="sum")
     cells = counts.reset_index().sort_values("task", key=lambda tasks: tasks.map(task_order), kind="stable")
-    return cells.assign(kind=cells["method"].map(lambda method: method_label(method).kind))
+    return cells.assign(kind=cells["method"].map(lambda method: method_named(method).kind))
 
 
 def _context(default: pd.DataFrame, method: str) -> Row:
     rows = default[default["method"] == method]
     return {
         "method": method,
-        "kind": method_label(method).kind,
+        "kind": method_named(method).kind,
         "baseline": "",
         "source": rows["source"].iloc[0],
         "n_tasks": rows["task"].nunique(),
@@ -138,7 +133,7 @@ def _missing(strata: Strata, tasks: Sequence[str], without_interval: bool) -> st
 
 def _probability_rows(default: pd.DataFrame, settings: EvaluationSettings) -> Iterator[Row]:
     tasks, methods = tasks_in_order(default), compared_methods(default)
-    others = [m for m in methods if m != SUBJECT and method_label(m).kind == "learner"]
+    others = [m for m in methods if m != SUBJECT and method_named(m).kind == "learner"]
     for baseline in others if SUBJECT in methods else ():
         for score, more_is_better in COMPARED_SCORES.items():
             samples = [strata_of(default, method, score, tasks) for method in (SUBJECT, baseline)]

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from safemil.catalogue import DEFAULT_VARIANT, method_label, task_display
+from safemil.catalogue import constrained_reference_of, method_named, task_display
+from safemil.protocol import DEFAULT_VARIANT, RANDOM_REFERENCE
 from safemil.records.episodes import CELL, some
 from safemil.records.finished import FinishedRuns, left_out_lines
-from safemil.references import RANDOM_REFERENCE, constrained_reference_of
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.curves import in_reading_order
 from safemil.statistics.scores import TABLE_COLUMNS, main_table, reference_notes
@@ -41,7 +41,7 @@ def partial_table(runs: FinishedRuns, settings: EvaluationSettings) -> pd.DataFr
     whole = cells.merge(table, on=CELL, how="left")
     counts = ["n_seeds", "n_episodes"]
     whole[counts] = whole[counts].fillna(0).astype("int64")
-    whole["kind"] = [method_label(method).kind for method in whole["method"]]
+    whole["kind"] = [method_named(method).kind for method in whole["method"]]
     return in_reading_order(whole[_COLUMNS])
 
 
@@ -77,7 +77,7 @@ def _unfinished_references(table: pd.DataFrame) -> Iterator[tuple[str, int, str]
             continue
         counts = f"{row['n_seeds']} of {row['n_configured']} seeds finished"
         what = "may change" if row["n_seeds"] else "are undefined"
-        name = method_label(row["method"]).display
+        name = method_named(row["method"]).display
         yield (
             row["task"],
             row["n_seeds"],

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from safemil.catalogue import DEFAULT_VARIANT, method_label
+from safemil.catalogue import method_named
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.records.completeness import check_same_budget
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.aggregate import performance_profile
@@ -64,7 +65,7 @@ def _profiles(default: pd.DataFrame, settings: EvaluationSettings) -> Iterator[p
                 score=score,
                 source=rows["source"].iloc[0],
                 method=method,
-                kind=method_label(method).kind,
+                kind=method_named(method).kind,
                 n_tasks=len(tasks),
                 n_seeds=min(map(len, strata)),
                 n_episodes=int(rows["n_episodes"].sum()),

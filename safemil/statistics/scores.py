@@ -13,19 +13,18 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from safemil.catalogue import (
-    DEFAULT_VARIANT,
-    method_label,
+    constrained_reference_of,
+    method_named,
     method_order,
     task_display,
     task_order,
     variant_order,
 )
 from safemil.errors import UserError
+from safemil.protocol import COST_LIMIT, DEFAULT_VARIANT, RANDOM_REFERENCE, SECOND_REFERENCE
 from safemil.records.episodes import CELL, check_comparable, validate_episodes
-from safemil.references import RANDOM_REFERENCE, SECOND_REFERENCE, constrained_reference_of
 from safemil.statistics.intervals import N_RESAMPLES, bootstrap_interval
 
-COST_LIMIT = 25.0
 CVAR_SHARE = 0.2
 
 SCORES = ["return", "cost", "cvar20", "return_norm", "cost_diff", "cvar20_diff"]
@@ -202,7 +201,7 @@ def _cell_row(cell: dict[str, Any], seeds: pd.DataFrame, n_resamples: int, seed:
         **{f"{score}_low": end for score, end in zip(SCORES, low, strict=True)},
         **{f"{score}_high": end for score, end in zip(SCORES, high, strict=True)},
         "share_within_limit": seeds["share_within_limit"].mean(),
-        "kind": method_label(cell["method"]).kind,
+        "kind": method_named(cell["method"]).kind,
     }
 
 
@@ -246,13 +245,13 @@ def _reference_problems(rows: pd.DataFrame, cost_limit: float, has_second: bool)
     """Say what is wrong with the references of one task, whose rows are indexed by method."""
     constrained = constrained_reference_of(rows["source"].iloc[0])
     con, random = rows.loc[constrained], rows.loc[RANDOM_REFERENCE]
-    subject = f"the constrained reference {method_label(constrained).display}"
+    subject = f"the constrained reference {method_named(constrained).display}"
     if con["cost"] > cost_limit:
-        second = f"{method_label(SECOND_REFERENCE).display} was not run"
+        second = f"{method_named(SECOND_REFERENCE).display} was not run"
         if has_second:
             safe = rows.loc[SECOND_REFERENCE]
             second = (
-                f"{method_label(SECOND_REFERENCE).display} is the second reference "
+                f"{method_named(SECOND_REFERENCE).display} is the second reference "
                 f"(return {safe['return']:.1f}, cost {safe['cost']:.1f})"
             )
         yield (
@@ -261,6 +260,6 @@ def _reference_problems(rows: pd.DataFrame, cost_limit: float, has_second: bool)
         )
     if con["return"] <= random["return"]:
         yield (
-            f"{subject} returns no more than {method_label(RANDOM_REFERENCE).display}; normalised returns "
+            f"{subject} returns no more than {method_named(RANDOM_REFERENCE).display}; normalised returns "
             "are undefined."
         )

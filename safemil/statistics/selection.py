@@ -11,16 +11,14 @@ trajectory added up (`methods.weights`), in the last row of the training's log. 
 table.
 """
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from safemil.catalogue import DEFAULT_VARIANT
-from safemil.errors import UserError
+from safemil.protocol import DEFAULT_VARIANT
 
 SHARE = "effective_trajectory_share"
 HELD_OUT, SCORE = "classes", "trajectory_auroc"
@@ -36,36 +34,20 @@ PREDICTORS = {"episode_auroc": "episode AUROC", "share_left": "share left"}
 MINIMUM_METHODS = 3
 PERMUTATIONS = 9_999
 
-Key = tuple[str, str, int]
 
-
-def last_shares(logs: Mapping[Key, Path]) -> pd.DataFrame:
-    """Read how much of D_U each training's weights leave at its end.
+def last_shares(losses: pd.DataFrame) -> pd.DataFrame:
+    """Return how much of D_U each training's weights leave at its end.
 
     Args:
-        logs: (task, method, seed) -> train.csv.
+        losses: the logs of the trainings, as from `records.losses`.
 
     Returns:
         Columns task, method, seed, share_left; no row for a method that does not log the share.
-
-    Raises:
-        UserError: a log cannot be read, or is empty.
     """
-    rows = []
-    for (task, method, seed), path in logs.items():
-        try:
-            last = pd.read_csv(path).iloc[-1]
-        except (OSError, ValueError, IndexError) as problem:
-            raise UserError(
-                "not the log of a training",
-                expected="a CSV file with a row for every so many steps",
-                found=repr(problem),
-                where=path,
-                hint="train the run again",
-            ) from problem
-        if SHARE in last:
-            rows.append({"task": task, "method": method, "seed": seed, "share_left": float(last[SHARE])})
-    return pd.DataFrame(rows, columns=["task", "method", "seed", "share_left"])
+    run = ["task", "method", "seed"]
+    last = losses[losses["row"] == losses.groupby(run)["row"].transform("max")]
+    shares = last.loc[last["name"] == SHARE, [*run, "value"]]
+    return shares.rename(columns={"value": "share_left"}).reset_index(drop=True)
 
 
 def selection_table(avoided: pd.DataFrame, learned: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:

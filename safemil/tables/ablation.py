@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from safemil.catalogue import method_label, task_display
+from safemil.catalogue import method_named, task_display
 from safemil.statistics.ablation import Point, ablation_table
 from safemil.statistics.main_table import make_main_table
 from safemil.tables import captions, text
@@ -49,7 +49,7 @@ def document(run: TableRun, table: pd.DataFrame, name: str, title: str, axis: st
 def _rows(table: pd.DataFrame) -> Iterator[Row]:
     scores = text.score_estimates(table, pd.Series(False, index=table.index))
     for row, cells in zip(table.to_dict("records"), scores, strict=True):
-        yield [row["series"], _x(row["x"]), method_label(row["method"]).display, str(row["n_seeds"]), *cells]
+        yield [row["series"], _x(row["x"]), method_named(row["method"]).display, str(row["n_seeds"]), *cells]
 
 
 def _x(x: Any) -> str:

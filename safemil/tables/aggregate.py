@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import Kind, method_label, task_display
+from safemil.catalogue import Kind, method_named, task_display
 from safemil.statistics.improvement import OVERALL, PER_TASK, READINGS
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.statistics.over_tasks import (
@@ -112,7 +112,7 @@ def _iqm_grid(rows: pd.DataFrame, best: str | None) -> tuple[list[str], list[Row
     digits = {score: text.digits_of(score, rows.loc[rows["score"] == score, "value"]) for score in IQM_SCORES}
     grid: list[tuple[Kind, list[Cell]]] = []
     for method, of_method in rows.groupby("method", sort=False):
-        label, by_score = method_label(str(method)), of_method.set_index("score").to_dict("index")
+        label, by_score = method_named(str(method)), of_method.set_index("score").to_dict("index")
         bold = {"cost_diff": method == best}
         cells = [
             estimate(by_score[score], "value", digits=digits[score], bold=bold.get(score, False))
@@ -127,7 +127,7 @@ def _probability_grid(rows: pd.DataFrame) -> tuple[list[str], list[Row]]:
     for baseline, of_baseline in rows.groupby("baseline", sort=False):
         by_score = of_baseline.set_index("score").to_dict("index")
         cells = [estimate(by_score[score], "value", digits=2) for score in _COMPARED]
-        grid.append([method_label(str(baseline)).display, *cells])
+        grid.append([method_named(str(baseline)).display, *cells])
     return ["baseline", *_COMPARED.values()], grid
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from safemil.catalogue import KNOWN_METHODS, Kind
+from safemil.catalogue import Kind, known_methods
 
 KIND_PLURALS: dict[Kind, str] = {"learner": "learners", "oracle": "oracles", "reference": "references"}
 
@@ -43,7 +43,7 @@ def budget_sentence(table: pd.DataFrame) -> str:
     steps here, so none are stated for them. Rows without a finished seed have no budget.
     """
     kinds_of_budget: dict[str, list[str]] = {}
-    for kind in dict.fromkeys(label.kind for label in KNOWN_METHODS):
+    for kind in dict.fromkeys(method.kind for method in known_methods().values()):
         rows = table[(table["kind"] == kind) & (table["n_seeds"] > 0)]
         if not rows.empty:
             kinds_of_budget.setdefault(_budget(rows), []).append(KIND_PLURALS[kind])

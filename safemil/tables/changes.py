@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from safemil import paths
-from safemil.catalogue import task_display
+from safemil.catalogue import row_name, task_display
 from safemil.errors import UserError
 from safemil.files import csv_text, write_text
 from safemil.records.episodes import read_episodes
@@ -29,7 +29,7 @@ from safemil.statistics.changes import (
 )
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.tables import markdown
-from safemil.tables.text import HEADINGS, row_name
+from safemil.tables.text import HEADINGS
 
 SUFFIXES = (".md", ".csv", ".json")
 RULE = (

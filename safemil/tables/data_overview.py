@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from safemil.errors import UserError
+from safemil.protocol import COST_LIMIT
 from safemil.tables.cells import Markup
 from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
 
 TARGET_TABLE = Path(__file__).resolve().parents[2] / "config" / "behavior_targets.tsv"
 TAB = "\t"
-COST_LIMIT = 25.0
 LEAST_NON_PREFERRED = 150
 LEAST_PREFERRED = 100
 LEAST_TRAINING_SEEDS = 2

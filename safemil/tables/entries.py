@@ -5,18 +5,19 @@ A module's `make(run, ...)` is given a `TableRun` and, by their names, the input
 `snakemake table_NAME`, results/{run_name}/tables/NAME.{csv,md,tex}.
 """
 
-import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safemil import paths
-from safemil.errors import UserError
 from safemil.plan import inputs
 from safemil.plan.ablation_cells import ablation_runs
-from safemil.plan.inputs import Inputs, read_inputs, value
+from safemil.plan.entries import Entry, make
+from safemil.plan.inputs import Inputs, value
 from safemil.plan.rules import Plan, tracked
+from safemil.protocol import DEFAULT_VARIANT
+from safemil.tables.request import TableRun
 
 if TYPE_CHECKING:
     from safemil.tables.document import Document
@@ -28,44 +29,13 @@ def on_demand(_: Plan) -> bool:
 
 
 @dataclass(frozen=True)
-class TableEntry:
-    """A table, as rules, command and report know it.
-
-    Attributes:
-        name: of its files, without ending.
-        category: of the report, as in `report.contents`.
-        label: what it is called there; empty without a page. workflow/report/table_{name}.rst is its caption.
-        inputs: what `make` is given; asked for when the table is planned.
-        when: whether `all` includes it.
-        settings: what decides it besides its files and code, as a tracked parameter; those of all scores.
-        module: has its `make`; its code, with all it imports, is what the table is made again for.
-    """
-
-    name: str
-    category: str
-    label: str
-    inputs: Callable[[Plan], Inputs]
-    when: Callable[[Plan], object] = lambda _: True
-    settings: Callable[[Plan], str] = Plan.score_parameters
-    module: str = ""
+class TableEntry(Entry):
+    """A table; without a label it has no page. workflow/report/table_{name}.rst is its caption."""
 
     @property
     def target(self) -> str:
         """Return the name of the rule that asks for its files."""
         return self.name if self.when is on_demand else f"table_{self.name}"
-
-    @property
-    def code(self) -> str:
-        """Return the module that makes the table."""
-        return self.module or f"safemil.tables.{self.name}"
-
-
-def _scores(plan: Plan) -> Inputs:
-    return {"episodes": inputs.episodes(plan)}
-
-
-def _curves(plan: Plan) -> Inputs:
-    return {"curves": inputs.curve_episodes(plan), "episodes": inputs.episodes(plan)}
 
 
 def _separability(plan: Plan) -> Inputs:
@@ -75,8 +45,8 @@ def _separability(plan: Plan) -> Inputs:
 
 def _selection(plan: Plan) -> Inputs:
     separability = inputs.one(plan.table_file("separability", "csv"))
-    logs, learned = inputs.selection_logs(plan), inputs.selection_costs(plan)
-    return {"separability": separability, "logs": logs, "learned": learned}
+    losses, learned = inputs.losses(plan), inputs.learned_costs(plan)
+    return {"separability": separability, "losses": losses, "learned": learned}
 
 
 def _data_overview(plan: Plan) -> Inputs:
@@ -100,9 +70,9 @@ def _evaluation(plan: Plan) -> str:
 
 
 TABLES = (
-    TableEntry("main", "comparison", "Table: scores of each task", _scores),
-    TableEntry("per_task", "comparison", "Table: tasks across, one grid per score", _scores),
-    TableEntry("aggregate", "comparison", "Table: statistics over all tasks", _scores),
+    TableEntry("main", "comparison", "Table: scores of each task", inputs.scores),
+    TableEntry("per_task", "comparison", "Table: tasks across, one grid per score", inputs.scores),
+    TableEntry("aggregate", "comparison", "Table: statistics over all tasks", inputs.scores),
     TableEntry(
         *("separability", "comparison", "Table: separability and cost avoided", _separability),
         when=Plan.bounded_tasks,
@@ -113,12 +83,12 @@ TABLES = (
         settings=lambda _: "",
     ),
     TableEntry(
-        *("learning_curves", "learning_curves", "Table: which have levelled off", _curves),
+        *("learning_curves", "learning_curves", "Table: which have levelled off", inputs.curves),
         when=Plan.has_curves,
         settings=_evaluation,
     ),
     TableEntry(
-        *("learning_curves_over_tasks", "learning_curves", "", _curves),
+        *("learning_curves_over_tasks", "learning_curves", "", inputs.curves),
         when=Plan.has_curves,
         settings=_evaluation,
     ),
@@ -145,7 +115,7 @@ TABLES = (
     TableEntry(
         *("policy_share", "data", "", _policy_share),
         when=on_demand,
-        settings=lambda plan: plan.split_parameters("default"),
+        settings=lambda plan: plan.split_parameters(DEFAULT_VARIANT),
     ),
 )
 
@@ -167,7 +137,12 @@ def _ablation(name: str) -> TableEntry:
 
 def table_entries(plan: Plan) -> dict[str, TableEntry]:
     """Return every table by its name; each configured ablation has one."""
-    return {entry.name: entry for entry in [*TABLES, *map(_ablation, plan.config.ablations)]}
+    entries = [*TABLES, *map(_ablation, plan.config.ablations)]
+    return {entry.name: _with_module(entry) for entry in entries}
+
+
+def _with_module(entry: TableEntry) -> TableEntry:
+    return entry if entry.module else replace(entry, module=f"safemil.tables.{entry.name}")
 
 
 def planned_tables(plan: Plan) -> list[str]:
@@ -176,23 +151,13 @@ def planned_tables(plan: Plan) -> list[str]:
     return [file for name in planned for file in plan.table_files(name)]
 
 
+def run_of_plan(plan: Plan) -> TableRun:
+    """Return what makers of tables and figures are told of the run of a configuration."""
+    config = plan.config
+    return TableRun(config.run_name, config.evaluation, tuple(config.custom_methods))
+
+
 def make_document(name: str, plan: Plan, files: Sequence[Path] = ()) -> "Document":
-    """Return a table as a document.
-
-    Args:
-        name: of the table.
-        plan: the configuration whose run it is of.
-        files: its inputs, as `read_inputs`.
-
-    Raises:
-        UserError: there is no such table; or an input is missing, or not what it should be.
-    """
-    from safemil.tables.request import TableRun
-
-    entries, config = table_entries(plan), plan.config
-    if name not in entries:
-        raise UserError("there is no such table", expected=f"one of {', '.join(entries)}", found=name)
-    run = TableRun(config.run_name, config.evaluation, tuple(config.custom_methods))
-    given = read_inputs(entries[name].inputs(plan), files)
-    document: Document = importlib.import_module(entries[name].code).make(run, **given)
+    """Return a table as a document; arguments and errors as of `plan.entries.make`."""
+    document: Document = make(table_entries(plan), name, run_of_plan(plan), plan, files)
     return document

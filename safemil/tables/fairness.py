@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from safemil.catalogue import row_name
 from safemil.records.training_records import ProgramRecord, RunRecord, record_frame
 from safemil.statistics.fairness import CELL, budget_sentences, fairness_table, number
 from safemil.tables.captions import sentences, sources_of
 from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
-from safemil.tables.text import row_name
 
 BUDGET_HEADER = [
     *["method", "kind", "runs", "policy steps", "steps before", "transitions per step"],

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from safemil.catalogue import task_display
+from safemil.catalogue import row_name, task_display
 from safemil.data.held_out import SET_SIZE
 from safemil.learned_cost.rows import SCORES
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
@@ -14,7 +14,7 @@ from safemil.tables.captions import sentences, sources_of
 from safemil.tables.cells import Estimate, Row
 from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
-from safemil.tables.text import REASONS, TOO_FEW, UNDEFINED, estimate, row_name
+from safemil.tables.text import REASONS, TOO_FEW, UNDEFINED, estimate
 
 HEADER = [
     *["method", "held out", "seeds"],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from safemil.catalogue import task_display
+from safemil.catalogue import row_name, task_display
 from safemil.statistics.curves import QUANTITIES
 from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.levelling import (
@@ -20,7 +20,6 @@ from safemil.tables.cells import Row
 from safemil.tables.document import Document, Section
 from safemil.tables.learning_curves_over_tasks import sections_over_tasks
 from safemil.tables.request import TableRun
-from safemil.tables.text import row_name
 
 _LEGEND = f"""
 Each point of a curve: {{episodes}} episodes per seed, on the same environment seeds at every point and for

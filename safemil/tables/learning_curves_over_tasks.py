@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from safemil.catalogue import row_name
 from safemil.statistics.curves import QUANTITIES
 from safemil.statistics.intervals import CONFIDENCE
 from safemil.statistics.levelling import levelling_over_tasks
@@ -11,7 +12,6 @@ from safemil.tables.captions import sources_of
 from safemil.tables.cells import Row
 from safemil.tables.document import Document, Section
 from safemil.tables.request import TableRun
-from safemil.tables.text import row_name
 
 HEADER = [
     *["method", "kind", "levelled off", "return: change", "return is", "cost: change", "cost is"],

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from safemil.catalogue import DEFAULT_VARIANT, method_label, method_order, task_display
+from safemil.catalogue import method_named, method_order, task_display
+from safemil.protocol import DEFAULT_VARIANT
 from safemil.statistics.main_table import make_main_table
 from safemil.statistics.scores import SCORES
 from safemil.tables import captions, text
@@ -81,7 +82,7 @@ def document(run: TableRun, main: pd.DataFrame, notes: Sequence[str] = ()) -> Do
 def _rows(rows: pd.DataFrame, score: str, tasks: Sequence[str]) -> Iterator[Row]:
     by_cell = {(row["method"], row["task"]): row for row in rows.to_dict("records")}
     digits = {task: text.digits_of(score, rows.loc[rows["task"] == task, "value"]) for task in tasks}
-    labels = [method_label(method) for method in sorted(rows["method"].unique(), key=method_order)]
+    labels = [method_named(method) for method in sorted(rows["method"].unique(), key=method_order)]
     return text.by_kind(
         (label.kind, [label.display, *(_cell(by_cell.get((label.name, t)), digits[t]) for t in tasks)])
         for label in labels

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import method_label, method_order, task_display
+from safemil.catalogue import method_named, method_order, task_display
 from safemil.statistics import selection
 from safemil.statistics.avoided_cost import FEW_SEEDS, read_separability_table
 from safemil.statistics.selection import MINIMUM_METHODS, PERMUTATIONS, PREDICTORS, rank_correlations
@@ -37,11 +37,9 @@ methods, and no proof of a cause.
 """
 
 
-def make(
-    run: TableRun, separability: Path, logs: Mapping[selection.Key, Path], learned: pd.DataFrame
-) -> Document:
+def make(run: TableRun, separability: Path, losses: pd.DataFrame, learned: pd.DataFrame) -> Document:
     """Return the table, from separability.csv, the logs of the trainings and the scores of learned costs."""
-    avoided, shares = read_separability_table(separability), selection.last_shares(logs)
+    avoided, shares = read_separability_table(separability), selection.last_shares(losses)
     return document(run, selection.selection_table(avoided, learned, shares))
 
 
@@ -66,7 +64,7 @@ def _rows(table: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[Row]:
         for place, row in enumerate(in_order):
             name = task_display(str(task)) if place == 0 else ""
             numbers = [_number(row[predictor]) for predictor in PREDICTORS]
-            yield [name, method_label(str(row["method"])).display, *numbers, avoided_estimate(row)]
+            yield [name, method_named(str(row["method"])).display, *numbers, avoided_estimate(row)]
     yield ["rank correlation", "with the cost avoided", *map(_rank, ranks.to_dict("records")), ""]
 
 

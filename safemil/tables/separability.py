@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import method_label, method_order, task_display
+from safemil.catalogue import method_named, method_order, task_display
 from safemil.statistics import avoided_cost
 from safemil.statistics.avoided_cost import FEW_SEEDS, MINIMUM_TASKS, NO_ROOM, rank_correlations
 from safemil.statistics.intervals import CONFIDENCE
@@ -43,7 +43,7 @@ def make(run: TableRun, episodes: pd.DataFrame, cards: Sequence[Path], tasks: Se
 def document(run: TableRun, table: pd.DataFrame) -> Document:
     """Return a table as from `separability_table`, a column per learner."""
     methods = sorted(table["method"].unique(), key=method_order)
-    names = [method_label(method).display for method in methods]
+    names = [method_named(method).display for method in methods]
     caption = "Separability of the data, and share of the avoidable cost avoided"
     section = Section(
         columns=["task", "AUROC of pairs", *names], rows=list(_rows(table, methods)), caption=caption

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safemil.catalogue import DEFAULT_VARIANT, Kind, method_label
-from safemil.references import SECOND_REFERENCE, constrained_reference_of
+from safemil.catalogue import Kind, constrained_reference_of, method_named, row_name
+from safemil.protocol import DEFAULT_VARIANT, SECOND_REFERENCE
 from safemil.statistics.intervals import CONFIDENCE, MINIMUM_SEEDS
 from safemil.statistics.scores import SCORES, reference_notes, second_reference_tasks
 from safemil.tables.captions import custom_method_notes, is_partial, oracle_sentence, sentences
@@ -147,12 +147,6 @@ def share_text(row: Mapping[Hashable, Any]) -> str:
     return f"{row['share_within_limit']:.2f}" if row["n_seeds"] else EMPTY
 
 
-def row_name(method: str, variant: str) -> str:
-    """Return the method's display name, with the variant if it is not the default."""
-    name = method_label(method).display
-    return name if variant == DEFAULT_VARIANT else f"{name} ({variant})"
-
-
 def row_names(rows: pd.DataFrame, cost_limit: float) -> list[str]:
     """Return the names of all rows of one task; an oracle that serves as a reference is named as one."""
     second = second_reference_tasks(rows, cost_limit=cost_limit)
@@ -171,7 +165,7 @@ def _name_with_role(row: dict[Hashable, Any], second_reference_of: Sequence[str]
 
 def legend(table: pd.DataFrame, cost_limit: float) -> list[str]:
     """Return the sentences that explain the cells of a main table, without markup."""
-    names = [method_label(constrained_reference_of(source)).display for source in table["source"].unique()]
+    names = [method_named(constrained_reference_of(source)).display for source in table["source"].unique()]
     lines = sentences(_LEGEND.format(names=", ".join(names), limit=cost_limit))
     lines += sentences(_PARTIAL if is_partial(table) else _BOLD.format(limit=cost_limit))
     finished = table[table["n_seeds"] > 0]

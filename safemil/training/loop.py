@@ -77,7 +77,8 @@ def start_training(
         curve_points: policies to keep along the way.
     """
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms, which would import the compiler: a second for each run.
+    torch.set_deterministic_debug_mode("error")
     learner = build(torch_stream(seed, "initial weights"))
     kept = KeptPolicies(curve_steps(curve_points, learner.training.steps))
     return TrainingState(learner, numpy_stream(seed, "batches"), TrainingLog(), kept)

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from safemil.catalogue import module_name
 from safemil.data.stripped import TrainingFile, read_training_file
 from safemil.errors import UserError
 from safemil.files import replacing, sha256, write_text
@@ -24,7 +25,6 @@ from safemil.methods.curve_file import write_curve_policies
 from safemil.methods.learner import Learner, check_settings
 from safemil.methods.policy_file import PolicyMetadata, write_networks, write_policy
 from safemil.methods.registry import find_learner
-from safemil.methods.registry_names import module_name
 from safemil.records.identity import run_id
 from safemil.records.provenance import commit, modules_behind, training_code
 from safemil.records.versions import versions

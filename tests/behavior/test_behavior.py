@@ -144,9 +144,10 @@ def test_a_sensor_is_found_in_the_flat_observation() -> None:
         observation_part(environment, "hazard_lidar")
 
 
-def test_caution_takes_reward_away_near_hazards_and_leaves_the_totals_true() -> None:
+@pytest.mark.parametrize(("flat", "weight"), [(False, 2.0 * 0.25), (True, 0.25)])
+def test_caution_takes_reward_away_near_hazards_and_leaves_the_totals_true(flat: bool, weight: float) -> None:
     task = get_task("point_goal1")
-    caution = Caution(lidars=("hazards_lidar",), margin=0.5, weight=0.25)
+    caution = Caution(lidars=("hazards_lidar",), margin=0.5, weight=0.25, flat=flat)
     careful, plain = PenalisedTask(task, 2.0, caution), PenalisedTask(task, 2.0)
     careful.reset(seed=1)
     plain.reset(seed=1)
@@ -156,7 +157,7 @@ def test_caution_takes_reward_away_near_hazards_and_leaves_the_totals_true() -> 
         observation, shaped, *_ = careful.step(action)
         _, reward, *_ = plain.step(action)
         expected = nearness(observation[28:44].max(), 0.5)
-        assert reward - shaped == pytest.approx(2.0 * 0.25 * expected, abs=1e-6)
+        assert reward - shaped == pytest.approx(weight * expected, abs=1e-6)
         near += 0 < expected < 1
     assert near > 10
     totals = [environment._episode_return for environment in (careful, plain)]
@@ -309,24 +310,23 @@ def test_collected_file_holds_the_episodes_in_the_range_and_says_how(tmp_path: P
     settings = CollectSettings(episodes_per_band=3, n_environments=3)
     paths = [tmp_path / name for name in ("a.hdf5", "b.hdf5")]
     for path in paths:
-        collect(SWIMMER, shipped, described, settings, path, tmp_path / "card")
+        collect(SWIMMER, shipped, described, settings, path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     data = read_labelled(paths[0], task=SWIMMER)
     attributes = read_attributes(paths[0])
     assert int(attributes["episodes_kept"]) + int(attributes["episodes_left_out"]) == 6
     assert data.trajectories.n_trajectories == int(attributes["episodes_kept"])
-    assert data.episode_costs.max() <= SWIMMER.dsrl_max_cost
+    assert data.episode_costs.max() <= SWIMMER.maximum_cost
     assert len(set(data.provenance["environment_seed"].tolist())) == data.trajectories.n_trajectories
     # Without the best episode, if the task has a limit just below it; twice as many with a factor of 2.
     limits = {"swimmer_velocity": float(data.returns.max()) - 0.01, "walker_velocity": -1.0}
     changed = settings.model_copy(
         update={"highest_return": limits, "more_episodes": {"swimmer_velocity": 2.0}}
     )
-    collect(SWIMMER, shipped, described, changed, tmp_path / "c.hdf5", tmp_path / "card")
+    collect(SWIMMER, shipped, described, changed, tmp_path / "c.hdf5")
     attributes = read_attributes(tmp_path / "c.hdf5")
     assert int(attributes["episodes_kept"]) + int(attributes["episodes_left_out"]) == 12
     assert read_labelled(tmp_path / "c.hdf5", task=SWIMMER).returns.max() <= limits["swimmer_velocity"]
-    assert (tmp_path / "card/card.png").stat().st_size
 
 
 def test_noise_is_of_one_distribution_for_every_policy(tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_noise_is_of_one_distribution_for_every_policy(tmp_path: Path) -> None:
     write_snapshots(shipped, snapshots)
     described = write_shipped_card(tmp_path, [0, 0], SWIMMER)
     settings = CollectSettings(episodes_per_band=4)
-    collect(SWIMMER, shipped, described, settings, tmp_path / "data.hdf5", tmp_path / "card")
+    collect(SWIMMER, shipped, described, settings, tmp_path / "data.hdf5")
     data = read_labelled(tmp_path / "data.hdf5", task=SWIMMER)
     spreads = []
     for index in range(data.trajectories.n_trajectories):

@@ -13,17 +13,17 @@ import pandas as pd
 from safemil.claims.inputs import ClaimInputs, SeedScores, Table, read_ablation
 from safemil.claims.parts import Claim, Judge
 from safemil.claims.report import CLAIMS
-from safemil.claims.settings import ClaimsSettings
+from safemil.plan.claim_settings import ClaimsSettings
 from safemil.records.episodes import write_episodes
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.learned_cost import TABLE_COLUMNS
 from safemil.statistics.scores import relative_seed_scores
-from safemil.tasks import load_tasks
+from safemil.tasks import paper_tasks
 from safemil.theory.bags import COST_LAWS, preferred_probability
 from safemil.theory.table import COLUMNS, exact_interval
 from tests.conftest import episode_rows
 
-TASKS = tuple(load_tasks())
+TASKS = tuple(paper_tasks())
 COSTS = {"bc": 100, "dwbc_nu": 80, "trex_wbc": 70, "safedice": 60, "safemil": 10}
 N_SEEDS, N_EPISODES = 5, 5
 

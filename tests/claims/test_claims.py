@@ -11,10 +11,10 @@ import pytest
 from safemil.claims.inputs import ClaimInputs, Table, read_ablation
 from safemil.claims.parts import DOES_NOT_HOLD, HOLDS, NOT_MEASURED, Bound, Claim, Part
 from safemil.claims.report import decide_claims
-from safemil.claims.settings import ClaimsSettings
 from safemil.errors import UserError
 from safemil.files import csv_text, write_text
 from safemil.plan.ablation_cells import ablation_runs
+from safemil.plan.claim_settings import ClaimsSettings
 from safemil.plan.configuration import parse_config
 from safemil.plan.rules import CLAIMED_ABLATIONS
 from safemil.records.episodes import write_episodes

@@ -9,7 +9,7 @@ import pytest
 
 from safemil.claims.inputs import SeedScores, Table
 from safemil.claims.report import CLAIMS, write_claims
-from safemil.claims.settings import ClaimsSettings
+from safemil.plan.claim_settings import ClaimsSettings
 from safemil.statistics.scores import relative_seed_scores
 from tests.claims.claims_by_hand import bag_sizes, episodes, inputs, judge, learned_cost, table, theory
 

@@ -10,7 +10,7 @@ from safemil.data.hdf5 import KEYS, read_attributes, read_labelled, write_labell
 from safemil.errors import UserError
 from safemil.tasks import Task
 
-TASK = Task("toy", "Toy", "Toy-v0", 3, 2, 5, "toy.hdf5", 100.0, 5)
+TASK = Task("toy", "Toy", False, "Toy-v0", 3, 2, 5, 100.0, "toy.hdf5", 5)
 
 
 @pytest.fixture

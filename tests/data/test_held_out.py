@@ -13,7 +13,7 @@ from safemil.data.stripped import training_digest
 from safemil.errors import UserError
 from safemil.tasks import Task
 
-TASK = Task("toy", "Toy", "Toy-v0", 3, 2, 6, "toy.hdf5", 199, 400)
+TASK = Task("toy", "Toy", False, "Toy-v0", 3, 2, 6, 199, "toy.hdf5", 400)
 SETTINGS = SplitSettings(n_non_preferred=10, n_unlabelled=40, seed=3)
 
 

@@ -28,7 +28,7 @@ def test_every_task_that_lacks_its_file_is_named_at_once(tmp_path):
     (tmp_path / "swimmer_velocity.hdf5").touch()
     with pytest.raises(UserError) as error:
         local_files(tmp_path, [SWIMMER, CIRCLE, get_task("point_goal1")])
-    for part in ("swimmer_velocity: expected", "found both", "point_circle2", "point_goal1", "found neither"):
+    for part in ("swimmer_velocity: expected", "found both", "point_circle2", "point_goal1", "found none"):
         assert part in str(error.value)
 
 

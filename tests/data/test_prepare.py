@@ -19,7 +19,7 @@ from safemil.data.stripped import read_training_data
 from safemil.errors import UserError
 from safemil.tasks import Task
 
-TASK = Task("toy", "Toy", "Toy-v0", 3, 2, 6, "Toy-v0-199-400.hdf5", 199.0, 400)
+TASK = Task("toy", "Toy", False, "Toy-v0", 3, 2, 6, 199.0, "Toy-v0-199-400.hdf5", 400)
 SETTINGS = SplitSettings(n_non_preferred=10, n_unlabelled=40)
 
 
@@ -118,7 +118,7 @@ def test_the_numbers_of_a_published_name_are_checked(plane, tmp_path, table, sou
 
 
 # Sizes of Point-Button1: 450 trajectories are 280 MB, of which a third is drawn, in the protocol's shares.
-BIG = Task("big", "Big", "Big-v0", 76, 2, 1000, "Big-v0-100-450.hdf5", 100.0, 450)
+BIG = Task("big", "Big", False, "Big-v0", 76, 2, 1000, 100.0, "Big-v0-100-450.hdf5", 450)
 PEAK = """
 import resource, sys
 from pathlib import Path

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from safemil.catalogue import method_named
 from safemil.errors import UserError
 from safemil.figures.learned_cost import PLOTTED_COLUMNS, WINDOW, learned_cost_figure
-from safemil.figures.style import COLUMN_WIDTH, method_style, save_figure
+from safemil.figures.style import COLUMN_WIDTH, save_figure
 from safemil.learned_cost.rows import TRACE_COLUMNS, gather_traces, write_traces
 
 LENGTH = 50
@@ -72,7 +73,7 @@ def test_what_is_drawn_is_what_the_data_say(traces):
         lines = {to_hex(line.get_color()).upper(): line for line in axes.lines}
         for method in ("safemil", "trex_wbc", "dwbc_nu", "safedice"):
             expected = shown[shown["method"] == method]
-            line = lines[method_style(method).colour]
+            line = lines[method_named(method).colour]
             assert line.get_ydata().tolist() == expected["value"].tolist()
             assert line.get_xdata().tolist() == expected["environment_step"].tolist()
         assert len({str(line.get_linestyle()) + str(line._dash_pattern) for line in axes.lines}) == 4

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from safemil.catalogue import method_named
 from safemil.errors import UserError
 from safemil.figures.learning_curves import PLOTTED_COLUMNS, learning_curves
-from safemil.figures.style import COLUMN_WIDTH, method_style, save_figure
+from safemil.figures.style import COLUMN_WIDTH, save_figure
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.scores import seed_scores
 
@@ -67,7 +68,7 @@ def test_what_is_drawn_is_what_the_data_say(invent, invent_curves):
         shown = data[(data["task"] == task) & (data["quantity"] == quantity)]
         lines = {to_hex(line.get_color()).upper(): line for line in axes.lines}
         for method in ("bc", "safemil", "bc_safe"):
-            expected, style = shown[shown["method"] == method], method_style(method)
+            expected, style = shown[shown["method"] == method], method_named(method)
             line = lines[style.colour]
             assert line.get_marker() == style.marker
             assert line.get_xdata().tolist() == expected["step"].tolist()

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from safemil.catalogue import method_named
 from safemil.errors import UserError
 from safemil.figures.main_comparison import PLOTTED_COLUMNS, main_comparison
-from safemil.figures.style import method_style, save_figure
+from safemil.figures.style import save_figure
 from safemil.statistics.scores import main_table, seed_scores
 
 TASKS = [
@@ -84,7 +85,7 @@ def test_each_method_has_its_colour_and_marker_in_every_panel(invent):
     for axes in figure.axes:
         styles = {(to_hex(line.get_color()).upper(), line.get_marker()) for line in axes.lines}
         for method in ("bc", "safemil"):
-            style = method_style(method)
+            style = method_named(method)
             assert (style.colour, style.marker) in styles
 
 
@@ -170,7 +171,7 @@ def test_oracles_are_hollow_behind_a_line_and_the_caption_says_so(invent):
     for axes in figure.axes:
         points = [line for line in axes.lines if len(line.get_xdata()) == 1]
         for place, method in enumerate(["bc", "safemil", "bc_safe", "coptidice"]):
-            style = method_style(method)
+            style = method_named(method)
             (mean,) = [p for p in points if p.get_marker() == style.marker]
             assert round(float(mean.get_xdata()[0])) == place
             face = "#FFFFFF" if place > 1 else style.colour

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from safemil.catalogue import method_named
 from safemil.errors import UserError
 from safemil.figures.plane import PLOTTED_COLUMNS, plane
-from safemil.figures.style import COLUMN_WIDTH, method_style, save_figure
+from safemil.figures.style import COLUMN_WIDTH, save_figure
 from safemil.statistics.scores import main_table, seed_scores
 
 TASKS = [
@@ -77,7 +78,7 @@ def test_what_is_drawn_is_what_the_data_say(invent):
     for axes, task in zip(figure.axes, TASKS[:2], strict=True):
         shown = data[data["task"] == task]
         for method in ("safemil", "bc_safe"):
-            style = method_style(method)
+            style = method_named(method)
             rows = shown[shown["method"] == method]
             drawn = sorted(points(axes, style.marker), key=lambda point: point[2])
             seeds, (mean,) = drawn[:3], drawn[3:]
@@ -99,7 +100,7 @@ def test_what_is_drawn_is_what_the_data_say(invent):
         reference = shown[shown["element"] == "constrained_reference"].iloc[0]
         ring = max(points(axes, "o"), key=lambda point: point[2])
         assert ring[:2] == (reference["cost"], reference["return"])
-        assert points(axes, method_style("constrained_rl").marker)[0][:2] == ring[:2]
+        assert points(axes, method_named("constrained_rl").marker)[0][:2] == ring[:2]
         assert [25.0, 25.0] in [list(line.get_xdata()) for line in axes.lines]
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from safemil.catalogue import method_named
 from safemil.errors import UserError
 from safemil.figures.profiles import profiles_figure
-from safemil.figures.style import method_style, save_figure
+from safemil.figures.style import save_figure
 from safemil.rollouts.settings import EvaluationSettings
 from safemil.statistics.over_tasks import cells_of
 from safemil.statistics.profiles import PROFILE_COLUMNS, performance_profiles
@@ -37,7 +38,7 @@ def test_curves_are_the_profiles(drawn):
         lines = [line for line in axes.lines if len(line.get_xdata()) > 2]
         assert len(lines) == len(METHODS)
         for line, (method, curve) in zip(lines, panel.groupby("method", sort=False), strict=True):
-            assert line.get_color() == method_style(method).colour
+            assert line.get_color() == method_named(method).colour
             np.testing.assert_array_equal(line.get_xdata(), curve["threshold"])
             np.testing.assert_array_equal(line.get_ydata(), curve["share"])
 

@@ -8,11 +8,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from safemil.catalogue import KNOWN_METHODS
+from safemil.catalogue import known_methods, method_named
 from safemil.figures.style import (
-    METHOD_STYLES,
     figure_style,
-    method_style,
     new_figure,
     put_caption,
     save_figure,
@@ -29,17 +27,17 @@ def _figure():
 
 
 def test_every_known_method_has_its_own_colour_and_marker():
-    assert set(METHOD_STYLES) == {label.name for label in KNOWN_METHODS}
-    assert len({style.colour for style in METHOD_STYLES.values()}) == len(METHOD_STYLES)
-    assert len({style.marker for style in METHOD_STYLES.values()}) == len(METHOD_STYLES)
+    known = known_methods().values()
+    assert len({method.colour for method in known}) == len(known)
+    assert len({method.marker for method in known}) == len(known)
 
 
 def test_an_unknown_method_looks_the_same_in_every_process():
-    code = "from safemil.figures.style import method_style as s; m = s('mine'); print(m.colour, m.marker)"
+    code = "from safemil.catalogue import method_named as s; m = s('mine'); print(m.colour, m.marker)"
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    style = method_style("mine")
-    assert other.stdout.split() == [style.colour, style.marker]
-    assert style not in METHOD_STYLES.values()
+    mine = method_named("mine")
+    assert other.stdout.split() == [mine.colour, mine.marker]
+    assert (mine.colour, mine.marker) not in {(each.colour, each.marker) for each in known_methods().values()}
 
 
 def test_the_style_leaves_no_trace(tmp_path):

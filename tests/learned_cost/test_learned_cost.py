@@ -19,7 +19,7 @@ from safemil.learned_cost.measure import (
     learned_costs,
     rank_correlation,
 )
-from safemil.learned_cost.rows import SCORES, gather_rows, gather_traces
+from safemil.learned_cost.rows import SCORES, gather_rows, gather_traces, write_all_rows
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.budget import TrainingSettings
 from safemil.methods.policy_file import write_networks
@@ -197,7 +197,7 @@ def run(tmp_path_factory):
 
 def command(name, folder, *arguments, **paths):
     options = [f"--{option.replace('_', '-')}={folder / path}" for option, path in paths.items()]
-    task = [] if name.startswith("table") else [f"--task={TASK}"]
+    task = [] if name in ("table", "figure") else [f"--task={TASK}"]
     cli.main(
         [name, f"--config={folder / 'config.json'}", *task, *options, *map(str, arguments)],
         standalone_mode=False,
@@ -260,11 +260,9 @@ def test_traces_hold_two_episodes_and_the_commands_make_table_and_figure_of_them
     finished = restore_run(files_of(run), SafeMIL)
     learned = learned_costs(finished.learner, source.trajectories)[rows]
     assert steps["learned_cost"].tolist() == pytest.approx(learned.tolist(), rel=1e-6)
-    command("table", run, "learned_cost", run / "rows.csv", directory="tables")
-    cli.main(
-        ["figure-learned-cost", f"--directory={run / 'figures'}", str(run / "traces.parquet")],
-        standalone_mode=False,
-    )
+    write_all_rows(run / "all.parquet", gather_rows([run / "rows.csv"]))
+    command("table", run, "learned_cost", run / "all.parquet", directory="tables")
+    command("figure", run, "learned_cost", run / "traces.parquet", directory="figures")
     made = [path.name for folder in ("tables", "figures") for path in sorted((run / folder).iterdir())]
     assert made == [f"learned_cost.{suffix}" for suffix in ("csv", "md", "tex", "csv", "pdf", "png")]
 

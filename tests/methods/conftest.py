@@ -17,7 +17,7 @@ from safemil.training.randomness import numpy_stream, torch_stream
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
 
 
 def _trajectories(lengths, *, observations=None, actions=None, sizes=(3, 2), seed=0):

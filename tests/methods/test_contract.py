@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 import torch
 
-from safemil.catalogue import method_label, taken_by
+from safemil.catalogue import built_in_methods, method_kind, method_named, module_name, taken_by
 from safemil.data.stripped import TrainingData
 from safemil.data.trajectories import Trajectories
 from safemil.errors import UserError
+from safemil.methods.cost_learner import CostLearner
 from safemil.methods.learner import MethodSettings
 from safemil.methods.networks import GaussianPolicy
 from safemil.methods.oracle import OracleData
 from safemil.methods.own_method import find_checked
 from safemil.methods.registry import find_learner, find_method
-from safemil.methods.registry_names import built_in_methods, method_kind, module_name
 from safemil.records.provenance import modules_behind
 from safemil.training.train_oracle import find_oracle
 
@@ -65,7 +65,7 @@ def test_name_and_settings(method):
         assert found.name == method
     else:  # the user's own is called what its class says, so by nothing that is taken
         assert taken_by(found.name) is None
-        assert method_label(method).display == found.name
+        assert method_named(method).display == found.name
     assert issubclass(found.settings_model, MethodSettings)
     assert found.settings_model.model_config["extra"] == "forbid"
     found.settings_model()  # every setting has a default
@@ -106,7 +106,9 @@ def test_a_learner_is_given_training_data_and_nothing_with_labels(method, easy_d
 
 def test_the_table_the_class_and_the_label_agree_on_the_kind(method):
     """The workflow goes by the table, the commands by the class, tables and figures by the label."""
-    assert method_kind(method) == find_method(method).kind == method_label(method).kind
+    found = find_method(method)
+    assert method_kind(method) == found.kind == method_named(method).kind
+    assert method_named(method).learns_cost == (found.kind == "learner" and issubclass(found, CostLearner))
 
 
 def test_only_an_oracle_can_reach_what_reads_labels(method):

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from safemil.catalogue import built_in_methods, method_named
 from safemil.methods.cost_learner import CostLearner
-from safemil.methods.registry import find_method, learns_cost
-from safemil.methods.registry_names import built_in_methods, built_in_oracles
+from safemil.methods.registry import find_method
 
-COST_LEARNERS = [method for method in built_in_methods() if learns_cost(method)]
+COST_LEARNERS = [method for method in built_in_methods() if method_named(method).learns_cost]
 
 
 def test_who_learns_a_cost():
     assert "safemil" in COST_LEARNERS
-    assert not {"bc", *built_in_oracles()} & set(COST_LEARNERS)
+    assert not {"bc", *built_in_methods("oracle")} & set(COST_LEARNERS)
 
 
 @pytest.mark.parametrize("method", COST_LEARNERS)

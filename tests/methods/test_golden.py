@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import torch
 
+from safemil.catalogue import built_in_methods
 from safemil.data.labels import OracleLabels
 from safemil.data.stripped import TrainingData, training_digest
 from safemil.data.trajectories import Trajectories
 from safemil.methods.budget import TrainingSettings
 from safemil.methods.oracle import OracleData
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import built_in_methods
 from safemil.training.randomness import numpy_stream, torch_stream
 
 GOLDEN = Path(__file__).with_name("golden.json")

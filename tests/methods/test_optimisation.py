@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from safemil.catalogue import built_in_methods
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.coptidice import Multiplier
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import built_in_methods
 from safemil.methods.safemil import SafeMIL
 
 METHODS = list(built_in_methods())

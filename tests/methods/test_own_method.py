@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
+from safemil.catalogue import built_in_methods
 from safemil.errors import UserError
 from safemil.methods.own_method import LONGEST_NAME, find_checked
 from safemil.methods.registry import find_method
-from safemil.methods.registry_names import built_in_methods
 from safemil.plan.configuration import parse_config
 
 COMPLETE = (

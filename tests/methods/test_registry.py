@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
+from safemil.catalogue import built_in_methods, method_kind, module_name
 from safemil.errors import UserError
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.bc_safe import SafeBehaviorCloning
 from safemil.methods.coptidice import COptiDICE
 from safemil.methods.registry import find_learner, find_method
-from safemil.methods.registry_names import built_in_methods, built_in_oracles, method_kind, module_name
 from safemil.methods.safemil import SafeMIL
 from safemil.training.train_oracle import find_oracle
 
@@ -34,7 +34,7 @@ def test_built_in_methods():
     assert find_method("safemil") is SafeMIL
     assert find_method("bc_safe") is find_oracle("bc_safe") is SafeBehaviorCloning
     assert find_method("coptidice") is find_oracle("coptidice") is COptiDICE
-    assert built_in_oracles() == ("bc_safe", "coptidice", "safemil_true_cost")
+    assert tuple(built_in_methods("oracle")) == ("bc_safe", "coptidice", "safemil_true_cost")
 
 
 def test_a_module_outside_the_package(write_module):

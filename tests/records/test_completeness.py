@@ -1,8 +1,5 @@
 """A missing run, an empty cell, a stranger, another budget: each is an error that names the rows."""
 
-import json
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -270,11 +267,11 @@ def run(*arguments: str):
 def test_gather_asks_for_the_runs_of_the_configuration(project):
     folder, files = project
     config, output = folder / "config.json", folder / "gathered.parquet"
-    complete = run("gather", "--config", config, *files, "--output", output)
+    complete = run("gather", "episodes", *files, "--config", config, "--output", output)
     assert complete.exit_code == 0, complete.exception
     assert output.read_bytes() == (folder / "all.parquet").read_bytes()
     output.unlink()
-    missing = run("gather", "--config", config, *files[:-1], "--output", output)
+    missing = run("gather", "episodes", *files[:-1], "--config", config, "--output", output)
     assert isinstance(missing.exception, UserError)
     assert "1 missing: swimmer_velocity/collected/safemil/default seed 2" in str(missing.exception)
     assert not output.exists()
@@ -292,12 +289,16 @@ def test_an_ablation_needs_all_its_rows(project, lengths):
     folder, _ = project
     config = ["--config", folder / "config.json"]
     gathered = write_episodes(folder / "h.parquet", lengths)
-    given = [*config, "--episodes", gathered, "--directory"]
-    asked = ["gather", gathered, *config, "--ablation", "h", "--output", folder / "again.parquet"]
+    asked = ["gather", "ablation_h", gathered, *config, "--output", folder / "again.parquet"]
     claims = ["claims", *config, "--episodes", folder / "all.parquet", "--directory", folder / "out"]
     claims += ["--ablation", "h", folder / "out" / "ablation_h.csv", gathered]
     table = ["table", "ablation_h", *config, "--directory", folder / "out", gathered]
-    commands = [asked, table, ["figure-ablation", "h", *given, folder / "figures"], claims]
+    commands = [
+        asked,
+        table,
+        ["figure", "ablation_h", *config, "--directory", folder / "figures", gathered],
+        claims,
+    ]
     for command in commands:
         done = run(*command)
         assert done.exit_code == 0, done.exception
@@ -318,27 +319,11 @@ def test_learning_curves_need_all_their_rows(project, whole):
     trained = whole[(whole["step"] > 0) & (whole["episode"] < 2)]
     curve = pd.concat([trained.assign(step=step) for step in (250, 500, 750, 1000)], ignore_index=True)
     gathered = write_episodes(folder / "curve.parquet", curve)
-    given = [
-        *config,
-        "--curves",
-        gathered,
-        "--episodes",
-        folder / "all.parquet",
-        "--directory",
-        folder / "out",
-    ]
+    shown = [*config, "--directory", folder / "out", gathered, folder / "all.parquet"]
     commands = [
-        ["gather", gathered, *config, "--curves", "--output", folder / "again.parquet"],
-        [
-            "table",
-            "learning_curves",
-            *config,
-            "--directory",
-            folder / "out",
-            gathered,
-            folder / "all.parquet",
-        ],
-        ["figure-learning-curves", *given],
+        ["gather", "curve_episodes", gathered, *config, "--output", folder / "again.parquet"],
+        ["table", "learning_curves", *shown],
+        ["figure", "learning_curves", *shown],
     ]
     for command in commands:
         done = run(*command)
@@ -350,56 +335,9 @@ def test_learning_curves_need_all_their_rows(project, whole):
         assert "1 missing: swimmer_velocity/collected/bc/default seed 1" in str(refusal.exception)
 
 
-def test_what_is_asked_for_is_said_once_and_with_a_configuration(project):
+def test_a_table_that_there_is_not_is_named(project):
     folder, files = project
-    for options in (["--curves"], ["--ablation", "h"]):
-        assert "need --config" in run("gather", *files, *options, "--output", folder / "x").output
-    both = ["--config", folder / "config.json", "--curves", "--ablation", "h"]
-    assert "exclude each other" in run("gather", *files, *both, "--output", folder / "x").output
+    refusal = run("gather", "episode", *files, "--config", folder / "config.json", "--output", folder / "x")
+    assert "there is no such table" in str(refusal.exception)
+    assert "episodes, curve_episodes, learned_cost" in str(refusal.exception)
     assert not (folder / "x").exists()
-
-
-COMMANDS = {
-    "table main": ["main.csv", "main.md", "main.tex"],
-    "table per_task": ["per_task.csv", "per_task.md", "per_task.tex"],
-    "table aggregate": ["aggregate.csv", "aggregate.md", "aggregate.tex"],
-    "figure main": ["main.csv", "main.pdf", "main.png"],
-    "figure plane": ["plane.csv", "plane.pdf", "plane.png"],
-    "figure profiles": ["profiles.csv", "profiles.pdf", "profiles.png"],
-    "claims": ["claims.json", "claims.md"],
-}
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_number_needs_all_rows(project, command, whole):
-    folder, _ = project
-    config, episodes = ["--config", folder / "config.json"], folder / "all.parquet"
-    given = [episodes] if "table" in command else ["--episodes", episodes]
-    arguments = [*command.split(), *config, *given, "--directory", folder / "out"]
-    done = run(*arguments)
-    assert done.exit_code == 0, done.exception
-    assert sorted(path.name for path in (folder / "out").iterdir()) == COMMANDS[command]
-    write_episodes(folder / "all.parquet", without(whole, method="bc", seed=1))
-    refusal = run(*arguments[:-1], folder / "nothing")
-    assert isinstance(refusal.exception, UserError)
-    assert "1 missing: swimmer_velocity/collected/bc/default seed 1" in str(refusal.exception)
-    assert not (folder / "nothing").exists()
-
-
-def test_claims_take_the_other_tables(project):
-    folder, _ = project
-    config = folder / "config.json"
-    assert run("table", "theory", "--config", config, "--directory", folder).exit_code == 0
-    costs = learned_cost_table(score_rows("safemil", 0, [0.5] * 4, step=1000), n_resamples=50)
-    costs.to_csv(folder / "learned_cost.csv", index=False, na_rep="NaN")
-    others = ["--theory", folder / "theory.csv", "--learned-cost", folder / "learned_cost.csv"]
-    given = ["--config", config, "--episodes", folder / "all.parquet", "--directory", folder]
-    done = run("claims", *given, *others)
-    assert done.exit_code == 0, done.exception
-    claims = json.loads((folder / "claims.json").read_text())
-    files = {
-        Path(rows["file"]).name for claim in claims for part in claim["evidence"] for rows in part["rows"]
-    }
-    assert files == {"all.parquet", "theory.csv", "learned_cost.csv"}
-    gone = run("claims", *given, "--theory", folder / "gone.csv")
-    assert isinstance(gone.exception, UserError)

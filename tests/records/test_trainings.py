@@ -9,7 +9,8 @@ import pytest
 from safemil.errors import UserError
 from safemil.records.episodes import read_episodes, write_episodes
 from safemil.records.export import export_csv
-from safemil.records.trainings import COLUMNS, gather_records, join_runs, read_runs, write_runs
+from safemil.records.record_table import gather_record_table
+from safemil.records.trainings import COLUMNS, join_runs, read_runs, runs_of, write_runs
 
 
 def raw_record(method="bc", seed=0, **changes):
@@ -31,6 +32,10 @@ def raw_record(method="bc", seed=0, **changes):
     } | changes
 
 
+def gather_runs(paths):
+    return runs_of(gather_record_table([(path, path.with_suffix(".tsv")) for path in paths]))
+
+
 @pytest.fixture
 def records(tmp_path):
     """Write run.json of several runs; returns the paths."""
@@ -48,12 +53,12 @@ def records(tmp_path):
 def runs(records):
     """The runs behind the table of episodes `tiny`."""
     keys = [("bc", 0), ("bc", 1), ("bc", 2), ("safemil", 0), ("safemil", 1)]
-    return gather_records(records(*(raw_record(method, seed) for method, seed in keys)))
+    return gather_runs(records(*(raw_record(method, seed) for method, seed in keys)))
 
 
 def test_one_row_per_run_with_what_its_record_says(records):
     oracle = raw_record("bc_safe", kind="oracle", data={"sha256": "d" * 64, "labels_sha256": "f"})
-    runs = gather_records(records(raw_record("bc", 1), oracle, raw_record("bc", 0)))
+    runs = gather_runs(records(raw_record("bc", 1), oracle, raw_record("bc", 0)))
     assert list(runs.columns) == COLUMNS
     assert runs[["method", "seed"]].values.tolist() == [["bc", 0], ["bc", 1], ["bc_safe", 0]]
     row = runs.iloc[1]
@@ -71,9 +76,9 @@ def test_one_row_per_run_with_what_its_record_says(records):
 def test_runs_of_one_task_on_different_data_are_refused(records):
     other = {"data": {"sha256": "e" * 64}}
     elsewhere = raw_record("safemil", task="point_goal1", run_id="x", **other)
-    assert len(gather_records(records(raw_record("bc"), elsewhere))) == 2
+    assert len(gather_runs(records(raw_record("bc"), elsewhere))) == 2
     with pytest.raises(UserError, match="runs on swimmer_velocity were trained on different data") as error:
-        gather_records(records(raw_record("bc"), raw_record("safemil", 3, **other)))
+        gather_runs(records(raw_record("bc"), raw_record("safemil", 3, **other)))
     assert "bc/default seed 0 and of safemil/default seed 3" in str(error.value)
 
 
@@ -92,16 +97,16 @@ def test_a_file_gives_back_the_rows_and_its_bytes_do_not_depend_on_their_order(r
 )
 def test_the_same_run_twice_is_refused(records, second, words):
     with pytest.raises(UserError, match=words):
-        gather_records(records(raw_record("bc", 0), second))
+        gather_runs(records(raw_record("bc", 0), second))
 
 
 def test_a_record_without_what_is_needed_is_named(records, tmp_path):
     old = raw_record()
     del old["run_id"]
-    with pytest.raises(UserError, match=r"run_id[\s\S]*run0\.json"):
-        gather_records(records(old))
+    with pytest.raises(UserError, match=r"run_id[\s\S]*swimmer_velocity/bc/default seed 0"):
+        gather_runs(records(old))
     with pytest.raises(UserError, match=r"absent\.json"):
-        gather_records([tmp_path / "absent.json"])
+        gather_runs([tmp_path / "absent.json"])
 
 
 def test_episodes_are_joined_by_the_id_of_their_run(tiny, runs):

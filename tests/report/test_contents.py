@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from safemil.plan.configuration import parse_config
-from safemil.plan.kept import find_kept_runs
 from safemil.plan.rules import Plan
 from safemil.report.contents import CATEGORY, planned_pages, report_facts
 
@@ -65,7 +64,7 @@ def test_verdicts_are_read_where_they_are_known(monkeypatch: pytest.MonkeyPatch,
 def test_every_page_has_a_place_and_a_name_of_its_own(changes: dict[str, Any], sources: int) -> None:
     methods = {"bc": {"default": {}}, "coptidice": {"default": {}}}
     plan = make(methods=methods, **changes)
-    pages = planned_pages(plan, find_kept_runs(plan))
+    pages = planned_pages(plan)
     assert pages[0].source == "results/a/claims.md"
     assert {page.category for page in pages} <= set(CATEGORY.values())
     for key in ("output", "source"):

@@ -2,22 +2,15 @@
 
 import pytest
 
-from safemil.catalogue import (
-    MethodLabel,
-    method_label,
-    method_order,
-    taken_by,
-    task_display,
-    task_order,
-)
+from safemil.catalogue import method_named, method_order, taken_by, task_display, task_order
 from safemil.errors import UserError
 
 
 def test_known_and_unknown_methods():
-    assert method_label("bc").display == "BC-Unlabeled"
-    assert method_label("coptidice").kind == "oracle"
-    assert method_label("random").kind == "reference"
-    assert (method_label("my_method").display, method_label("my_method").kind) == ("my_method", "learner")
+    assert method_named("bc").display == "BC-Unlabeled"
+    assert method_named("coptidice").kind == "oracle"
+    assert method_named("random").kind == "reference"
+    assert (method_named("my_method").display, method_named("my_method").kind) == ("my_method", "learner")
 
 
 def test_an_oracle_from_outside_the_package_is_no_learner(tmp_path, monkeypatch):
@@ -29,11 +22,12 @@ def test_an_oracle_from_outside_the_package_is_no_learner(tmp_path, monkeypatch)
         "from safemil.methods.bc_safe import METHOD as BCSafe\n\n\n"
         "class Mine(BCSafe):\n    name = 'My oracle'\n\n\nMETHOD = Mine\n"
     )
-    assert method_label("elsewhere.oracle") == MethodLabel("elsewhere.oracle", "My oracle", "oracle")
-    assert method_label("elsewhere_oracle").kind == "learner"
+    found = method_named("elsewhere.oracle")
+    assert (found.display, found.kind, found.module) == ("My oracle", "oracle", "elsewhere.oracle")
+    assert method_named("elsewhere_oracle").kind == "learner"
     assert sorted(["random", "elsewhere.oracle", "zeta"], key=method_order)[1] == "elsewhere.oracle"
     with pytest.raises(UserError, match=r"elsewhere\.nothing"):
-        method_label("elsewhere.nothing")
+        method_named("elsewhere.nothing")
 
 
 def test_names_are_taken_by_their_owners_whatever_their_case():

@@ -8,6 +8,7 @@ import pytest
 from safemil import paths
 from safemil.errors import UserError
 from safemil.plan.configuration import parse_config
+from safemil.plan.custom_rules import check_custom_rules, custom_rule_files
 from safemil.plan.rules import Plan
 
 RAW = {
@@ -101,11 +102,11 @@ def test_every_missing_file_of_rules_is_named(tmp_path, monkeypatch):
     (tmp_path / "there.smk").write_text("")
     made = plan(custom_rules=["a.smk", "there.smk", "mine/b.smk"])
     with pytest.raises(UserError) as caught:
-        made.custom_rules()
+        custom_rule_files(made)
     for said in (str(tmp_path / "a.smk"), str(tmp_path / "mine/b.smk"), "relative to the working directory"):
         assert said in str(caught.value)
     assert "there.smk" not in str(caught.value)
-    assert plan(custom_rules=["there.smk"]).custom_rules() == [str(tmp_path / "there.smk")]
+    assert custom_rule_files(plan(custom_rules=["there.smk"])) == [str(tmp_path / "there.smk")]
 
 
 class Output(str):
@@ -125,8 +126,8 @@ STRIPPED = plan().path(paths.TRAINING_DATA, split="default")
 
 
 def test_a_rule_that_writes_every_policy_from_the_stripped_file_passes():
-    plan().check_custom_rules([rule(STRIPPED, "mine/program.py", lambda _: "anything")])
-    plan(custom_methods={}).check_custom_rules([])
+    check_custom_rules(plan(), [rule(STRIPPED, "mine/program.py", lambda _: "anything")])
+    check_custom_rules(plan(custom_methods={}), [])
 
 
 def test_a_policy_that_no_rule_writes_is_named():
@@ -134,12 +135,12 @@ def test_a_policy_that_no_rule_writes_is_named():
     other = rule(STRIPPED, output=plan().path(paths.POLICY, method="Other"))
     for rules in ([], [other]):
         with pytest.raises(UserError, match="no rule writes the policy of the custom method Ridge") as caught:
-            plan().check_custom_rules(rules)
+            check_custom_rules(plan(), rules)
         assert missing in str(caught.value)
         assert 'PLAN.path(paths.POLICY, method="Ridge")' in str(caught.value)
     one_seed = rule(STRIPPED, output=plan().path(paths.POLICY, method="Ridge", seed=0))
     with pytest.raises(UserError, match="seed1"):
-        plan().check_custom_rules([one_seed])
+        check_custom_rules(plan(), [one_seed])
 
 
 @pytest.mark.parametrize(
@@ -155,11 +156,12 @@ def test_a_policy_that_no_rule_writes_is_named():
 )
 def test_a_rule_with_labels_among_its_inputs_is_refused(labelled):
     with pytest.raises(UserError, match="reads rewards or costs") as caught:
-        plan().check_custom_rules([rule(STRIPPED, labelled)])
+        check_custom_rules(plan(), [rule(STRIPPED, labelled)])
     assert "rule train_ridge" in str(caught.value)
     with pytest.raises(UserError, match="reads rewards or costs"):
-        plan(source="dsrl", methods={"coptidice": {"default": {}}}).check_custom_rules(
-            [rule("data/dsrl/SafetySwimmerVelocityGymnasium-v1-200-1686.hdf5", output=dsrl_policy())]
+        check_custom_rules(
+            plan(source="dsrl", methods={"coptidice": {"default": {}}}),
+            [rule("data/dsrl/SafetySwimmerVelocityGymnasium-v1-200-1686.hdf5", output=dsrl_policy())],
         )
 
 

@@ -31,20 +31,22 @@ ROLLOUT = {
     "files",
     "methods.networks",
     "methods.policy_file",
+    "protocol",
     "records.episodes",
     "records.identity",
+    "records.parquet_file",
     "reporting",
     "rollouts.evaluate",
     "rollouts.settings",
 }
-LABELLED = {"data.hdf5", "data.labels", "data.outline", "data.split"}
+LABELLED = {"data.hdf5", "data.labels", "data.outline", "data.split", "protocol"}
 
 BEHIND = {
     (TRAINING_LOOP,): LOOP,
     (TRAINING_LOOP, "methods.bc"): {*LOOP, *BAGS, "methods.bc"} - {"methods.weights"},
     (TRAINING_LOOP, "methods.safemil"): {*LOOP, *BAGS, "methods.safemil"},
     (TRAINING_LOOP, "methods.coptidice"): {
-        *LOOP, *BAGS, "data.labels", "data.split", "methods.coptidice", "methods.oracle"
+        *LOOP, *BAGS, "data.labels", "data.split", "protocol", "methods.coptidice", "methods.oracle"
     },
     ("rollouts.evaluate",): ROLLOUT,
     ("rollouts.evaluate_curve",): {*ROLLOUT, "methods.curve_file", "rollouts.evaluate_curve"},
@@ -58,6 +60,7 @@ BEHIND = {
         "learned_cost.rows",
         "methods.cost_learner",
         "records.episodes",
+        "records.parquet_file",
         "tasks",
         "training.randomness",
         "training.restore",

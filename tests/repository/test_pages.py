@@ -118,7 +118,7 @@ def test_tables_shown_on_a_page_are_those_of_the_pipeline() -> None:
 GLOSSARY_WORDS = """α, B, β, γ, D_N, D_U, H, K, C_con, ablation, bag, behaviour policy, budget, card,
 constrained reference, cost limit, curve, custom method, CVaR@20 %, data seed, digest, gather, golden trace,
 held out, IQM, kept run, learner, on demand, oracle, origin, policy share, preferred, reference, room,
-reference run, run id, segment, separability, source, split, strip, take up, variant, verdict"""
+reference run, restamp, run id, segment, separability, source, split, strip, variant, verdict"""
 
 
 @pytest.mark.parametrize("word", re.split(r",\s", GLOSSARY_WORDS))

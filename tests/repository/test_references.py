@@ -4,18 +4,17 @@ import typing
 
 import pytest
 
-from safemil.catalogue import method_label
-from safemil.errors import UserError
-from safemil.methods.registry_names import built_in_oracles
-from safemil.plan.configuration import Config
-from safemil.references import (
+from safemil.catalogue import (
     CONSTRAINED_REFERENCES,
-    RANDOM_REFERENCE,
-    SECOND_REFERENCE,
+    built_in_methods,
     constrained_reference_of,
+    method_named,
     reference_method,
     rolled_out_references,
 )
+from safemil.errors import UserError
+from safemil.plan.configuration import Config
+from safemil.protocol import RANDOM_REFERENCE, SECOND_REFERENCE
 
 
 def test_every_source_that_can_be_configured_has_a_reference():
@@ -35,10 +34,10 @@ def test_only_the_collected_source_has_a_shipped_policy():
 
 def test_references_that_are_trained_are_oracles():
     for name in ("coptidice", SECOND_REFERENCE):
-        assert name in built_in_oracles()
-        assert method_label(name).kind == "oracle"
+        assert name in built_in_methods("oracle")
+        assert method_named(name).kind == "oracle"
     for name in ("constrained_rl", RANDOM_REFERENCE):
-        assert method_label(name).kind == "reference"
+        assert method_named(name).kind == "reference"
 
 
 @pytest.mark.parametrize("ask", [constrained_reference_of, rolled_out_references, reference_method])

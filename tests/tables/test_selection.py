@@ -6,6 +6,7 @@ import pytest
 
 from safemil.errors import UserError
 from safemil.files import csv_text
+from safemil.records.losses import gather_losses
 from safemil.statistics.avoided_cost import FEW_SEEDS, TABLE_COLUMNS, read_separability_table
 from safemil.statistics.selection import PERMUTATIONS, last_shares, rank_correlations, selection_table
 from safemil.tables.document import to_markdown, write_document
@@ -117,16 +118,20 @@ def test_an_undefined_score_is_not_averaged_away():
 
 def test_shares_are_those_of_the_last_row_of_each_log(tmp_path):
     log, plain, empty = (tmp_path / name for name in ("log.csv", "plain.csv", "empty.csv"))
+    keys = [
+        ("ant_velocity", "collected", method, "default", seed)
+        for method, seed in (("safemil", 1), ("own", 0))
+    ]
     log.write_text("step,effective_trajectory_share\n100,0.9\n200,0.4\n")
     plain.write_text("step,policy_loss\n100,0.9\n")
     empty.write_text("step,policy_loss\n")
-    found = last_shares({("ant_velocity", "safemil", 1): log, ("ant_velocity", "mine.method", 0): plain})
+    found = last_shares(gather_losses(zip((log, plain), keys, strict=True), None))
     assert found.to_dict("records") == [
         {"task": "ant_velocity", "method": "safemil", "seed": 1, "share_left": 0.4}
     ]
     for wrong in (empty, tmp_path / "gone.csv"):
         with pytest.raises(UserError, match="not the log of a training"):
-            last_shares({("ant_velocity", "safemil", 1): wrong})
+            gather_losses([(wrong, keys[0])], None)
 
 
 def test_files_say_n_steps_and_source(tmp_path):
@@ -143,7 +148,9 @@ def test_files_say_n_steps_and_source(tmp_path):
 
 
 def test_without_a_method_that_has_both_the_table_says_so():
-    nothing = selection_table(avoided_rows((1, 1, 1, 1)), learned_rows((1, 1, 1, 1)), last_shares({}))
+    nothing = selection_table(
+        avoided_rows((1, 1, 1, 1)), learned_rows((1, 1, 1, 1)), share_rows((1, 1, 1, 1))[:0]
+    )
     assert "No finished method has a learned cost" in to_markdown(document(TableRun("tiny"), nothing))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from safemil.catalogue import method_kind
 from safemil.data.labels import OracleLabels, write_oracle_labels
 from safemil.data.stripped import (
     TrainingData,
@@ -17,7 +18,6 @@ from safemil.data.stripped import (
 )
 from safemil.data.trajectories import Trajectories
 from safemil.methods.budget import TrainingSettings
-from safemil.methods.registry_names import method_kind
 from safemil.training.train import RunRequest, train
 from safemil.training.train_oracle import train_oracle
 

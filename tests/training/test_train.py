@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from safemil.catalogue import built_in_methods
 from safemil.errors import UserError
 from safemil.files import sha256
 from safemil.methods.bc import BehaviorCloning
 from safemil.methods.policy_file import PolicyMetadata, read_policy
-from safemil.methods.registry_names import built_in_methods
 from safemil.records.provenance import training_code
 from safemil.records.versions import PACKAGES
 from safemil.training.train import train

@@ -3,7 +3,7 @@
 from click.testing import CliRunner
 
 from benchmarks.update_step import main, prepare, synthetic_data
-from safemil.methods.registry_names import built_in_methods
+from safemil.catalogue import built_in_methods
 
 
 def test_operations_by_hand():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "workflow", "config", "safemil", "assets", "environment.yml", "pyproject.toml")
@@ -125,11 +126,17 @@ def copy_project(directory: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The workflow after `all`; tests that change it work on a copy."""
-    project = copy_project(tmp_path_factory.mktemp("finished"))
-    project.snakemake("all", "--configfile", "tiny.yaml")
-    return project
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    """The workflow after `all`, made by one process for all; tests that change it work on a copy."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base if worker_id == "master" else base.parent) / "finished"
+    with FileLock(f"{directory}.lock"):
+        if directory.is_dir():
+            return Project(directory)
+        project = copy_project(directory.with_name("unfinished"))
+        project.snakemake("all", "--configfile", "tiny.yaml")
+        project.directory.rename(directory)
+    return Project(directory)
 
 
 @pytest.fixture

@@ -122,13 +122,13 @@ def test_an_ablation_needs_something_to_run() -> None:
     config = make(tasks=["point_circle2"])
     assert not is_run(config, "k")
     assert is_run(config, "policy_loss")
-    assert Plan(config).ablations_in_all("{ablation}.{extension}", ["csv"]) == []
+    assert Plan(config).ablation_names() == []
     with pytest.raises(UserError, match="the ablation k has nothing to run"):
         ablation_runs(config, "k")
     with pytest.raises(UserError, match="unknown ablation"):
         ablation_runs(config, "kk")
-    both = Plan(make()).ablations_in_all("{ablation}.{extension}", ["csv"])
-    assert both == ["k.csv", "h.csv", "weighting.csv"]
+    both = Plan(make()).ablation_names()
+    assert both == ["k", "h", "weighting"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_cells_are_named_once(finished: Project) -> None:
     assert runs.cells() == [("safemil", "small"), ("safemil", "default"), ("safemil", "segments2")]
     # Only what no other target has trained yet is planned.
     planned = finished.planned("ablation_sizes")
-    assert (planned["train_method"], planned["evaluate_policy"], planned["gather_ablation"]) == (1, 1, 1)
+    assert (planned["train_method"], planned["evaluate_policy"], planned["gather"]) == (1, 1, 1)
     assert "split" not in planned
 
 
@@ -266,7 +266,7 @@ def test_ablations_are_part_of_all_when_they_are_named(editable: Project) -> Non
     raw = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**raw, "ablations_in_all": ["sizes"]}))
     planned = editable.planned("all")
-    assert (planned["table"], planned["figure_ablation"], planned["train_method"]) == (1, 1, 1)
+    assert (planned["table"], planned["figure_ablation_sizes"], planned["train_method"]) == (1, 1, 1)
 
 
 def test_claims_are_decided_on_the_ablations_of_all(editable: Project) -> None:
@@ -274,7 +274,7 @@ def test_claims_are_decided_on_the_ablations_of_all(editable: Project) -> None:
     raw = yaml.safe_load(path.read_text())
     ablations = raw["ablations"] | {"h": raw["ablations"]["sizes"]}
     path.write_text(yaml.safe_dump({**raw, "ablations": ablations, "ablations_in_all": ["h"]}))
-    assert editable.planned("claims")["gather_ablation"] == 1
+    assert editable.planned("claims")["gather"] == 1
     editable.snakemake("claims", "--configfile", "tiny.yaml")
     claims = json.loads((editable.directory / "results/tiny/claims.json").read_text())
     # It was given; that it is of another task than the claim is part of the verdict.

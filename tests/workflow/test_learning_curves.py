@@ -6,7 +6,7 @@ import pytest
 from tests.workflow.conftest import PROVENANCE, Project
 from tests.workflow.test_pipeline import RUN, edit
 
-CURVES = {"gather_curves": 1, "table": 2, "figure_learning_curves": 1}
+CURVES = {"gather": 1, "table": 2, "figure_learning_curves": 1}
 
 
 def test_every_trained_run_has_its_points_and_ends_where_the_final_policy_is(finished: Project) -> None:

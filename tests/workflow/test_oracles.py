@@ -41,7 +41,7 @@ def test_no_learner_has_labels_among_its_inputs(fresh: Project) -> None:
         assert f"--labels {RUN}/data/default/{LABELS}" in command
     readers = {rule for rule, inputs, _ in planned if any(LABELS in path for path in inputs)}
     assert readers >= {"train_oracle"}
-    assert not readers & {"train_method", "evaluate_policy", "gather_episodes", "table", "figure_main"}
+    assert not readers & {"train_method", "evaluate_policy", "gather", "table", "figure_main"}
 
 
 def test_records_say_which_are_oracles(finished: Project) -> None:

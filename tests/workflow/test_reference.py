@@ -5,7 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from safemil.plan.configuration import parse_config
+from safemil.plan.kept import find_kept_runs, keepable_runs
+from safemil.plan.rules import Plan
+from safemil.records.kept_store import read_kept
 from tests.workflow.conftest import REPOSITORY, Project, copy_project
 
 KEPT, TABLES, FIGURES = "results/reference/kept", "results/reference/tables", "figures/reference"
@@ -41,18 +46,25 @@ def finished_clone(clone: Project) -> Project:
 
 def test_nothing_is_left_to_train_or_to_collect(clone: Project) -> None:
     planned = clone.snakemake("all", "--dry-run").stdout
-    assert "rule take_up:" in planned
+    assert "rule gather:" in planned
     for rule in ("train_method", "train_oracle", "evaluate_policy", "evaluate_curve", "collect", "split"):
         assert f"rule {rule}:" not in planned
 
 
-def test_every_kept_run_is_of_the_present_settings_and_code(finished_clone: Project) -> None:
-    kept = {path.parent.relative_to(REPOSITORY / KEPT) for path in (REPOSITORY / KEPT).rglob("origin.json")}
-    taken = {
-        path.parent.relative_to(finished_clone.directory / "results/reference")
-        for path in (finished_clone.directory / "results/reference/collected").rglob("episodes.parquet")
-    }
-    assert {run for run in kept if run.name != "data"} == taken
+def test_every_kept_run_is_of_the_present_settings_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    plan = Plan(parse_config(yaml.safe_load(Path("config/config.yaml").read_text()), "config/config.yaml"))
+    kept, damaged = read_kept(Path(KEPT))
+    found = find_kept_runs(plan)
+    assert damaged == set()
+    assert found.other == []
+    assert {run.key for run in kept} == {plan.key(run) for run in [*found.taken, *found.own]}
+    assert len(kept) == len(keepable_runs(plan))
+
+
+def test_the_repository_stays_small() -> None:
+    suffixes = (".csv", ".md", ".tex", ".json", ".parquet", ".safetensors")
+    assert 0 < len(committed("results/reference", *suffixes)) <= 60
 
 
 @pytest.mark.parametrize("folder", [TABLES, FIGURES])

@@ -22,13 +22,17 @@ NAME = TASK.dsrl_file
 LOGS = ("logs", "benchmarks")
 
 
+def card_beside(target: str) -> str:
+    return str(Path(target).with_name("card.json"))
+
+
 @pytest.fixture(scope="module")
 def published(
     make_labelled: Callable[..., LabelledTrajectories],  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A file with the published one's form, count and highest cost."""
-    costs = np.arange(TASK.dsrl_trajectories) % (int(TASK.dsrl_max_cost) + 1)
+    costs = np.arange(TASK.dsrl_trajectories) % (int(TASK.maximum_cost) + 1)
     data = make_labelled([3] * TASK.dsrl_trajectories, costs=costs.tolist(), sizes=(28, 2))
     path = tmp_path_factory.mktemp("published") / NAME
     write_labelled(path, data, {})
@@ -77,10 +81,10 @@ def test_published_files_are_downloaded_before_the_split(tmp_path: Path, server:
     assert left == []
 
     set_address(project, server.address("primary", NAME))
-    project.snakemake(target, "--configfile", "tiny.yaml")
+    project.snakemake(target, card_beside(target), "--configfile", "tiny.yaml")
     assert server.folders == ["primary"]
     assert (data / NAME).is_symlink()
-    card = json.loads((project.directory / target).with_name("card.json").read_text())
+    card = json.loads((project.directory / card_beside(target)).read_text())
     assert card["source_file"]["licence"] == "CC-BY-4.0"
     assert card["source_file"]["sha256"] in (data / f"{NAME}.sha256").read_text()
     assert project.planned(target) == {}
@@ -115,8 +119,8 @@ def test_a_folder_of_ones_own_is_split(tmp_path: Path, published: Path) -> None:
     mine = tmp_path / "mine" / "point_circle2.hdf5"
     mine.parent.mkdir()
     shutil.copy(published, mine)
-    project.snakemake(target, "--configfile", "tiny.yaml")
-    card = json.loads((project.directory / target).with_name("card.json").read_text())
+    project.snakemake(target, card_beside(target), "--configfile", "tiny.yaml")
+    card = json.loads((project.directory / card_beside(target)).read_text())
     assert (card["source"], card["source_file"]["name"]) == ("local", mine.name)
     assert len(card["source_file"]["sha256"]) == 64
     assert project.planned(target) == {}

@@ -84,8 +84,8 @@ def test_an_edit_redraws_the_tables_that_it_can_change(
     planned = editable.planned("all")
     assert planned["table"] == redrawn
     # The figure of the theory, the claims and the report are made of tables.
-    followers = {"figure", "figure_theory", "claims", "pages", "page", "render_pages", "render_selection"}
-    assert set(planned) <= {"all", "table", *followers, "render_learned_cost"}
+    followers = {"figure", "figure_theory", "claims", "pages", "page", "render_pages"}
+    assert set(planned) <= {"all", "table", *followers}
     assert planned.get("figure", 0) <= 1
 
 

@@ -19,7 +19,6 @@ rule train_behavior:
         "behavior_runs/benchmarks/{task}/{behavior_run}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         settings=lambda wildcards: behavior_parameters(
             wildcards.task, wildcards.behavior_run
@@ -43,7 +42,6 @@ rule ship_behavior:
         "behavior_runs/benchmarks/{task}/ship.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         snapshots=lambda wildcards, input: [f"--snapshots={path}" for path in input],
         code=source_digest("safemil.behavior.ship"),

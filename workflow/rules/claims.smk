@@ -21,7 +21,6 @@ rule claims:
         f"{BENCHMARKS}/claims.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.json).parent),
@@ -34,6 +33,7 @@ rule claims:
         ),
         settings=PLAN.score_parameters(),
         thresholds=tracked(CONFIG.claims.model_dump(mode="json")),
+        shown=SHOWN_FACTS,
         code=source_digest("safemil.claims.report"),
     shell:
         "safemil claims --config {params.config:q} --episodes {input.episodes:q} --theory {input.theory:q}"

@@ -9,16 +9,15 @@ sys.path.insert(0, workflow.basedir)
 
 from safemil import paths
 from safemil.plan.configuration import parse_config, write_resolved
+from safemil.catalogue import shown_facts
 from safemil.errors import UserError
-from safemil.references import BEHAVIOUR_REFERENCE, RANDOM_REFERENCE
+from safemil.protocol import BEHAVIOUR_REFERENCE, DEFAULT_VARIANT, RANDOM_REFERENCE
 from safemil.plan.kept import (
     cards_of,
     files_of,
     find_kept_runs,
-    kept_path,
     origin_of_data,
     origin_of_run,
-    policies_of,
     run_of,
 )
 from safemil.report.contents import CATEGORY, planned_pages, report_facts
@@ -32,6 +31,9 @@ from safemil.plan.rules import (
     tracked,
 )
 from safemil.plan import inputs as plan_inputs
+from safemil.plan.custom_rules import check_custom_rules, custom_rule_files
+from safemil.plan.gathering import gathered_tables
+from safemil.figures.entries import figure_entries, planned_figures
 from safemil.tables.entries import planned_tables, table_entries
 
 # The commands of the environment that runs snakemake, also where it was not activated.
@@ -49,12 +51,13 @@ try:
     )
     PLAN = Plan(CONFIG)
     PLAN.local_data()
-    CUSTOM_RULES = PLAN.custom_rules()
+    CUSTOM_RULES = custom_rule_files(PLAN)
     KEPT = find_kept_runs(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 RESOLVED_CONFIG = PLAN.path(paths.RESOLVED_CONFIG)
+SHOWN_FACTS = shown_facts()
 LOGS = PLAN.path(paths.LOG)
 BENCHMARKS = PLAN.path(paths.BENCHMARK)
 ENVIRONMENT = "../../environment.yml"

@@ -7,7 +7,7 @@ for _file in CUSTOM_RULES:
 
 
 try:
-    PLAN.check_custom_rules(workflow.rules)
+    check_custom_rules(PLAN, workflow.rules)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -26,7 +26,6 @@ rule accept_policy:
         method=PLAN.custom_method_pattern(),
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=lambda wildcards: PLAN.custom_settings(

@@ -17,7 +17,7 @@ rule data:
 
 
 rule collect:
-    """Roll the shipped behaviour policies out into a file in DSRL's form, with a data card."""
+    """Roll the shipped behaviour policies out into a file in DSRL's form."""
     input:
         policies=paths.SHIPPED_POLICIES,
         card=paths.SHIPPED_CARD,
@@ -29,7 +29,6 @@ rule collect:
         paths.COLLECTING_BENCHMARK
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         # The settings themselves, not the run's configuration: every run shares the collected data.
         settings=lambda wildcards: PLAN.collect_options(wildcards.task),
@@ -53,7 +52,6 @@ rule collected_card:
         "data/collected/benchmarks/{task}_card.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         directory=lambda wildcards, output: str(Path(output.card).parent),
         code=source_digest("safemil.data.make_card"),
@@ -72,7 +70,6 @@ rule download:
         "data/dsrl/benchmarks/{dsrl_file}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         task=lambda wildcards: DSRL_TASKS[wildcards.dsrl_file],
     shell:
@@ -92,7 +89,6 @@ rule split:
         f"{BENCHMARKS}/split/{{task}}/{{split}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=lambda wildcards: PLAN.split_parameters(wildcards.split),
@@ -114,10 +110,9 @@ rule split_card:
     log:
         f"{LOGS}/split_card/{{task}}/{{split}}.log",
     benchmark:
-        f"{BENCHMARKS}/split_card/{{task}}/{{split}}.tsv"
+        PLAN.path(paths.CARD_BENCHMARK)
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.card).parent),

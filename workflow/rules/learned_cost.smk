@@ -7,7 +7,7 @@ rule held_out:
     """Draw trajectories that are neither in D_N nor in D_U, the same for every method and seed."""
     input:
         data=lambda wildcards: PLAN.source_data(wildcards.task),
-        labels=PLAN.path(paths.ORACLE_LABELS, split="default"),
+        labels=PLAN.path(paths.ORACLE_LABELS, split=DEFAULT_VARIANT),
     output:
         PLAN.path(paths.HELD_OUT),
     log:
@@ -16,7 +16,6 @@ rule held_out:
         f"{BENCHMARKS}/held_out/{{task}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=tracked(CONFIG.split.model_dump(mode="json")),
@@ -29,7 +28,7 @@ rule held_out:
 rule evaluate_cost:
     """Score the learned cost of one run against the true cost of the held-out trajectories."""
     input:
-        data=PLAN.path(paths.TRAINING_DATA, split="default"),
+        data=PLAN.path(paths.TRAINING_DATA, split=DEFAULT_VARIANT),
         policy=PLAN.path(paths.POLICY),
         networks=PLAN.path(paths.NETWORKS),
         record=PLAN.path(paths.RUN_RECORD),
@@ -44,7 +43,6 @@ rule evaluate_cost:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=tracked(CONFIG.evaluation.cost_limit),
@@ -54,32 +52,3 @@ rule evaluate_cost:
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --data {input.data:q}"
         " --policy {input.policy:q} --networks {input.networks:q} --record {input.record:q}"
         " --held-out {input.held_out:q} --output {output.rows:q} --traces {output.traces:q} 2>&1 | tee {log:q}"
-
-
-rule figure_learned_cost:
-    """Draw learned and true cost along a safe and an unsafe held-out episode of each task."""
-    input:
-        lambda wildcards: PLAN.paths(
-            paths.LEARNED_COST_TRACES, PLAN.cost_runs(variant="default")
-        ),
-    output:
-        png=report(
-            PLAN.path(paths.LEARNED_COST_FIGURE, extension="png"),
-            caption="../report/figure_learned_cost.rst",
-            category=CATEGORY["learned_cost"],
-            labels={"result": "Figure: learned and true cost along episodes"},
-        ),
-        pdf=PLAN.path(paths.LEARNED_COST_FIGURE, extension="pdf"),
-        csv=PLAN.path(paths.LEARNED_COST_FIGURE, extension="csv"),
-    log:
-        f"{LOGS}/figure_learned_cost.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_learned_cost.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        directory=lambda wildcards, output: str(Path(output.png).parent),
-        code=source_digest("safemil.figures.learned_cost"),
-    shell:
-        "safemil figure-learned-cost --directory {params.directory:q} {input:q} 2>&1 | tee {log:q}"

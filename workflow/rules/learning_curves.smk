@@ -19,7 +19,6 @@ rule evaluate_curve:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.curve_rollout_parameters(),
@@ -28,56 +27,3 @@ rule evaluate_curve:
         "safemil evaluate-curve --config {params.config:q} --task {wildcards.task} --method {wildcards.method:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --policies {input.policies:q}"
         " --record {input.record:q} --output {output:q} 2>&1 | tee {log:q}"
-
-
-rule gather_curves:
-    """Put the episodes of all learning curves into one table, after checking that they are comparable."""
-    input:
-        lambda wildcards: PLAN.paths(paths.CURVE_EPISODES, PLAN.curve_runs()),
-    output:
-        PLAN.path(paths.ALL_CURVE_EPISODES),
-    log:
-        f"{LOGS}/gather_curves.log",
-    benchmark:
-        f"{BENCHMARKS}/gather_curves.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        config=RESOLVED_CONFIG,
-        code=source_digest("safemil.records.completeness"),
-    shell:
-        "safemil gather --config {params.config:q} --curves {input:q} --output {output:q} 2>&1 | tee {log:q}"
-
-
-rule figure_learning_curves:
-    """Draw return and cost of every method over the steps of its training."""
-    input:
-        curves=PLAN.path(paths.ALL_CURVE_EPISODES),
-        episodes=PLAN.path(paths.ALL_EPISODES),
-    output:
-        png=report(
-            PLAN.path(paths.LEARNING_CURVES_FIGURE, extension="png"),
-            caption="../report/figure_learning_curves.rst",
-            category=CATEGORY["learning_curves"],
-            labels={"result": "Figure: return and cost over steps"},
-        ),
-        pdf=PLAN.path(paths.LEARNING_CURVES_FIGURE, extension="pdf"),
-        csv=PLAN.path(paths.LEARNING_CURVES_FIGURE, extension="csv"),
-    log:
-        f"{LOGS}/figure_learning_curves.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_learning_curves.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        config=RESOLVED_CONFIG,
-        directory=lambda wildcards, output: str(Path(output.png).parent),
-        settings=PLAN.score_parameters(),
-        code=source_digest(
-            "safemil.figures.learning_curves", "safemil.records.completeness"
-        ),
-    shell:
-        "safemil figure-learning-curves --config {params.config:q} --curves {input.curves:q}"
-        " --episodes {input.episodes:q} --directory {params.directory:q} 2>&1 | tee {log:q}"

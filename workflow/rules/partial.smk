@@ -10,7 +10,6 @@ rule partial:
         f"{LOGS}/partial.log",
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         directory=PLAN.path(paths.PARTIAL_TABLES),

@@ -1,7 +1,7 @@
 # What `snakemake --report` shows besides figures: claims, tables and data cards as HTML, and the run's provenance. Needs:
 # claims.md, the tables in Markdown, the cards, results/{run_name}/runs.parquet. Gives: results/{run_name}/report/.
 
-PAGES = planned_pages(PLAN, KEPT)
+PAGES = planned_pages(PLAN)
 PAGE_STYLE = "workflow/report/page.css"
 
 
@@ -13,14 +13,6 @@ rule report_pages:
             PLAN.path(paths.REPORT_PAGE, page=f"ablation_{name}")
             for name in PLAN.ablation_names()
         ],
-        lambda wildcards: PLAN.if_cost_is_learned(
-            PLAN.path(paths.REPORT_PAGE, page="table_learned_cost"), [""]
-        ),
-        lambda wildcards: (
-            [PLAN.path(paths.REPORT_PAGE, page="table_selection")]
-            if PLAN.selection_runs()
-            else []
-        ),
 
 
 rule provenance:
@@ -36,7 +28,6 @@ rule provenance:
         f"{BENCHMARKS}/provenance.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.runs).parent),
@@ -68,7 +59,6 @@ rule render_pages:
         f"{BENCHMARKS}/render_pages.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         pages=" ".join(option("page", page.source, page.output) for page in PAGES),
         code=source_digest("safemil.report.html_page"),
@@ -94,59 +84,6 @@ rule render_ablation:
         f"{BENCHMARKS}/render_ablation/{{ablation}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    params:
-        code=source_digest("safemil.report.html_page"),
-    shell:
-        "safemil pages --style {input.style:q} --page {input.table:q} {output:q} 2>&1 | tee {log:q}"
-
-
-# By itself, for whether a method learns a cost is asked only when jobs are planned: the answer imports the methods.
-rule render_learned_cost:
-    """Turn the table of learned costs into a page of the report."""
-    input:
-        table=PLAN.table_file("learned_cost", "md"),
-        style=PAGE_STYLE,
-    output:
-        report(
-            PLAN.path(paths.REPORT_PAGE, page="table_learned_cost"),
-            caption="../report/table_learned_cost.rst",
-            category=CATEGORY["learned_cost"],
-            labels={"result": "Table: what the learned cost knows"},
-        ),
-    log:
-        f"{LOGS}/render_learned_cost.log",
-    benchmark:
-        f"{BENCHMARKS}/render_learned_cost.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        code=source_digest("safemil.report.html_page"),
-    shell:
-        "safemil pages --style {input.style:q} --page {input.table:q} {output:q} 2>&1 | tee {log:q}"
-
-
-# Like the one above.
-rule render_selection:
-    """Turn the table of what is learned and selected into a page of the report."""
-    input:
-        table=PLAN.table_file("selection", "md"),
-        style=PAGE_STYLE,
-    output:
-        report(
-            PLAN.path(paths.REPORT_PAGE, page="table_selection"),
-            caption="../report/table_selection.rst",
-            category=CATEGORY["comparison"],
-            labels={"result": "Table: what is learned, what is left, cost avoided"},
-        ),
-    log:
-        f"{LOGS}/render_selection.log",
-    benchmark:
-        f"{BENCHMARKS}/render_selection.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
     params:
         code=source_digest("safemil.report.html_page"),
     shell:

@@ -18,7 +18,6 @@ rule evaluate_policy:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.rollout_parameters(),
@@ -35,14 +34,15 @@ rule evaluate_constrained:
         policies=paths.SHIPPED_POLICIES,
         card=paths.SHIPPED_CARD,
     output:
-        PLAN.path(paths.EPISODES, method=BEHAVIOUR_REFERENCE, variant="default", seed=0),
+        PLAN.path(
+            paths.EPISODES, method=BEHAVIOUR_REFERENCE, variant=DEFAULT_VARIANT, seed=0
+        ),
     log:
         f"{LOGS}/evaluate/{{task}}/{BEHAVIOUR_REFERENCE}.log",
     benchmark:
         PLAN.path(paths.REFERENCE_BENCHMARK, method=BEHAVIOUR_REFERENCE)
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.rollout_parameters(),
@@ -56,14 +56,15 @@ rule evaluate_constrained:
 rule evaluate_random:
     """Roll out uniformly random actions, the reference of every source."""
     output:
-        PLAN.path(paths.EPISODES, method=RANDOM_REFERENCE, variant="default", seed=0),
+        PLAN.path(
+            paths.EPISODES, method=RANDOM_REFERENCE, variant=DEFAULT_VARIANT, seed=0
+        ),
     log:
         f"{LOGS}/evaluate/{{task}}/{RANDOM_REFERENCE}.log",
     benchmark:
         PLAN.path(paths.REFERENCE_BENCHMARK, method=RANDOM_REFERENCE)
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         settings=PLAN.rollout_parameters(),
@@ -71,23 +72,3 @@ rule evaluate_random:
     shell:
         "safemil evaluate-reference --config {params.config:q} --task {wildcards.task}"
         " --reference random --output {output:q} 2>&1 | tee {log:q}"
-
-
-rule gather_episodes:
-    """Put all episodes into one table, after checking that they are comparable and that no run is missing."""
-    input:
-        PLAN.paths(paths.EPISODES, PLAN.gathered_runs()),
-    output:
-        PLAN.path(paths.ALL_EPISODES),
-    log:
-        f"{LOGS}/gather_episodes.log",
-    benchmark:
-        f"{BENCHMARKS}/gather_episodes.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        config=RESOLVED_CONFIG,
-        code=source_digest("safemil.records.completeness"),
-    shell:
-        "safemil gather --config {params.config:q} {input:q} --output {output:q} 2>&1 | tee {log:q}"

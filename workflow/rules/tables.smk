@@ -23,9 +23,7 @@ for entry in TABLES.values():
 rule table:
     """Make one table: its numbers as CSV, and what they say in Markdown and LaTeX."""
     input:
-        lambda wildcards: plan_inputs.files_of(
-            TABLES[wildcards.table].inputs(PLAN), KEPT.data_files
-        ),
+        lambda wildcards: plan_inputs.files_of(TABLES[wildcards.table].inputs(PLAN)),
     output:
         PLAN.table_files("{table}"),
     log:
@@ -36,12 +34,12 @@ rule table:
         table="|".join(TABLES),
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output[0]).parent),
         settings=lambda wildcards: TABLES[wildcards.table].settings(PLAN),
-        code=lambda wildcards: source_digest(TABLES[wildcards.table].code),
+        shown=SHOWN_FACTS,
+        code=lambda wildcards: source_digest(TABLES[wildcards.table].module),
     shell:
         "safemil table {wildcards.table} --config {params.config:q} --directory {params.directory:q} {input:q}"
         " 2>&1 | tee {log:q}"

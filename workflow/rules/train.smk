@@ -27,7 +27,6 @@ rule train_method:
         method=PLAN.method_pattern("learner"),
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.policy).parent),
@@ -60,7 +59,6 @@ rule train_oracle:
         method=PLAN.method_pattern("oracle"),
     conda:
         ENVIRONMENT
-    threads: 1
     params:
         config=RESOLVED_CONFIG,
         directory=lambda wildcards, output: str(Path(output.policy).parent),
