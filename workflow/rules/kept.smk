@@ -2,7 +2,6 @@
 # results/{run_name}/kept/, of which gather.smk takes rows, and in another clone the data cards that it holds.
 
 
-# They only copy.
 localrules:
     note_run,
     note_data,

@@ -2,8 +2,7 @@
 # Gives: results/{run_name}/partial/ and figures/{run_name}/partial/.
 
 
-# Without input, output or benchmark, so that it runs each time it is asked for, makes no other job run, and can be
-# asked for while another snakemake trains: the files of the two do not overlap, and so neither locks the other out.
+# Without input, output or benchmark: so it runs each time it is asked for, also while another snakemake trains.
 rule partial:
     """Make the main tables and figures from the finished runs alone; trains nothing."""
     log:
